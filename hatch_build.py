@@ -1,7 +1,7 @@
-"""Compiles what the package carries besides Python: guest kernel, user programs, sample modules, native block hook.
+"""Compiles what the package carries besides Python: guest kernel, user programs, sample modules, native hook.
 
-Run by pip for the wheel and for the editable install, or by hand (`python hatch_build.py`) to rebuild in place. The
-work is in buildsystem/; products land in emukern/built, which is never committed.
+Run by pip for the wheel and for the editable install, or by hand (`python hatch_build.py`) to rebuild in
+place. The work is in buildsystem/; products land in emukern/built, which is never committed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # hatchling loads this file alone; buildsystem lies beside it
@@ -18,21 +18,24 @@ sys.path.insert(0, str(ROOT))  # hatchling loads this file alone; buildsystem li
 from buildsystem.recipes import build  # noqa: E402
 from buildsystem.toolchain import BuildError  # noqa: E402
 
-try:
+if TYPE_CHECKING:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # run by hand, without the build's requirements
-    BuildHookInterface = object
+else:
+    try:
+        from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+    except ImportError:  # run by hand, without the build's requirements
+        BuildHookInterface = object
 
 
 def rebuild() -> list[str]:
-    """Bring emukern/built up to date; the warnings. Ends the process with one clear sentence when it cannot."""
+    """Bring emukern/built up to date; the warnings. When it cannot, the process ends with the reason."""
     try:
         return build(ROOT).warnings
     except BuildError as error:
         sys.exit(f"emukern: {error}")
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg,misc]
+class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Hatchling calls `initialize` before it gathers the files of a wheel."""
 
     PLUGIN_NAME = "custom"

@@ -1,1 +1,1 @@
-"""How the package build turns guest/, modules/ and the native hook into emukern/built: needs only the ziglang wheel."""
+"""How the package build makes emukern/built from guest/, modules/ and the native hook, given only ziglang."""

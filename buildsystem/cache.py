@@ -1,7 +1,8 @@
 """A content-addressed store of build products, so that nothing is compiled twice.
 
-An entry's name is the SHA-256 of everything that went into it (source, headers, flags, compiler version). Entries are
-written beside their final name and renamed, so concurrent builds and interrupted ones cannot leave half a file.
+An entry's name is the SHA-256 of everything that went into it (source, headers, flags, compiler version).
+Entries are written beside their final name and renamed, so concurrent builds and interrupted ones cannot
+leave half a file.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ def default_folder() -> Path:
 
 
 def digest(*parts: str | bytes | Iterable[str]) -> str:
-    """One key for an ordered list of inputs; the length of each is part of it, so that none can run into the next."""
+    """One key for an ordered list of inputs; each goes in with its length, so none can run into the next."""
     sha = hashlib.sha256()
     for part in parts:
-        data = part if isinstance(part, bytes) else (part if isinstance(part, str) else "\0".join(part)).encode()
-        sha.update(len(data).to_bytes(8, "little") + data)
+        if not isinstance(part, bytes):
+            part = (part if isinstance(part, str) else "\0".join(part)).encode()
+        sha.update(len(part).to_bytes(8, "little") + part)
     return sha.hexdigest()
 
 

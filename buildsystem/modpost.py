@@ -1,7 +1,7 @@
 """What the build says about a module besides its code: the tail that Linux's modpost writes into NAME.mod.c.
 
-Layout: include/linux/module.h and scripts/mod/modpost.c of Linux 6.1, retold. The tail needs to know which symbols the
-module's objects define and miss, hence the few lines of ELF reading.
+The tail holds struct module and the metadata nobody types (name, vermagic, depends). To write it one must
+know which symbols the module's objects define and miss, hence the few lines of ELF reading.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def tail(symbols: Symbols, needs: Iterable[str]) -> str:
     leave = "\t.exit = cleanup_module,\n" if "cleanup_module" in symbols.defined else ""
     return (
         "#include <linux/module.h>\n\n"
-        "struct module __this_module __section(\".gnu.linkonce.this_module\") = {\n"
+        'struct module __this_module __section(".gnu.linkonce.this_module") = {\n'
         f"\t.name = KBUILD_MODNAME,\n{init}{leave}}};\n\n"
         f'MODULE_INFO(depends, "{depends}");\n'
         'MODULE_INFO(intree, "Y");\n'

@@ -1,17 +1,19 @@
 """What there is to build, as a list of products: which sources make which file of emukern/built.
 
-First every source becomes an object, two or more at a time, then every product is linked from its objects. A product
-that fails does not keep the others from being built; all failures are told together at the end.
+First every source becomes an object, two or more at a time, then every product is linked from its objects. A
+product that fails does not keep the others from being built; all failures are told together at the end.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from buildsystem import modpost
 from buildsystem.cache import Cache, default_folder
@@ -20,9 +22,25 @@ from buildsystem.targets import I386_USER, TARGETS, Target
 from buildsystem.toolchain import BuildError, Toolchain
 
 COMPAT_PROGRAMS = ("insmod", "rmmod", "lsmod")  # also built for i386, to prove the 32-bit system calls
-PROGRAM_LINK = ("-static", "--gc-sections", "-z", "separate-code", "-z", "max-page-size=4096", "-e", "_start")
+PROGRAM_LINK = (
+    "-static",
+    "--gc-sections",
+    "--strip-all",
+    "--image-base=0x400000",
+    "-z",
+    "max-page-size=4096",
+)
 KERNEL_LINK = ("-static", "-no-pie", "-z", "max-page-size=4096", "--no-relax")
 NATIVE_FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-ffreestanding", "-fno-stack-protector", "-Wall", "-Werror")
+
+
+Objects = list["Future[Path]"]
+
+
+class Link(Protocol):
+    """Makes one file from objects."""
+
+    def __call__(self, objects: list[Path]) -> Path: ...
 
 
 @dataclass
@@ -30,8 +48,8 @@ class Product:
     """One file below emukern/built: `finish` turns its objects into it."""
 
     path: str
-    objects: list[Future[Path]]
-    finish: Callable[[list[Path]], Path]
+    objects: Objects
+    finish: Link
 
     def make(self) -> Path:
         """The finished file in the cache; BuildError with every failure among its objects."""
@@ -43,7 +61,7 @@ class Product:
 
 @dataclass
 class Report:
-    """What a build did: paths below emukern/built, warnings for the user, how many steps the cache did not know."""
+    """What a build did: files below emukern/built, warnings, how many steps the cache did not know."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -64,7 +82,7 @@ class Build:
         """The files of one folder that match, in order of name."""
         return sorted(path for pattern in patterns for path in (self.root / folder).glob(pattern))
 
-    def objects(self, sources: Iterable[Path], flags: Sequence[str], includes: Sequence[Path]) -> list[Future[Path]]:
+    def objects(self, sources: Iterable[Path], flags: Sequence[str], includes: Sequence[Path]) -> Objects:
         """Start compiling; the results come as futures."""
         return [self.pool.submit(self.tools.compile, source, flags, includes) for source in sources]
 
@@ -80,30 +98,36 @@ class Build:
         objects = self.objects(self.sources(arch, "*.S"), target.assembly, includes)
         objects += self.objects(code, (*target.kernel, f"-DARCH_{target.name}"), includes)
         path = f"{target.name}/kernel.elf"
-        return [Product(path, objects, lambda made: self.tools.link(path, made, KERNEL_LINK, script))]
+        return [self._linked(path, objects, KERNEL_LINK, script)]
 
-    def programs(self, arch: str, flags: Sequence[str], folder: str, only: Sequence[str] = ()) -> list[Product]:
+    def programs(
+        self, arch: str, flags: Sequence[str], folder: str, only: Sequence[str] = ()
+    ) -> list[Product]:
         """One static program for each guest/user/*.c, linked with guest/user/lib."""
         includes = [self.root / "guest" / "user" / "include", self.guest_headers]
-        library_code = self.sources("guest/user/lib", "*.c") + self.sources(f"guest/user/lib/{arch}", "*.[cS]")
+        library_code = self.sources("guest/user/lib", "*.c")
+        library_code += self.sources(f"guest/user/lib/{arch}", "*.[cS]")
         programs = [path for path in self.sources("guest/user", "*.c") if not only or path.stem in only]
         if programs and not self.sources(f"guest/user/lib/{arch}", "start.S"):
             self.report.warnings.append(f"guest/user/lib/{arch}/start.S is missing: no programs for {arch}")
             return []
         library = self.objects(library_code, flags, includes) if programs else []
         return [
-            self._program(f"{folder}/{source.stem}", [*self.objects([source], flags, includes), *library])
+            self._linked(
+                f"{folder}/{source.stem}", [*self.objects([source], flags, includes), *library], PROGRAM_LINK
+            )
             for source in programs
         ]
 
-    def _program(self, path: str, objects: list[Future[Path]]) -> Product:
-        return Product(path, objects, lambda made: self.tools.link(path, made, PROGRAM_LINK))
+    def _linked(
+        self, path: str, objects: Objects, flags: Sequence[str], script: Path | None = None
+    ) -> Product:
+        return Product(path, objects, lambda objects: self.tools.link(path, objects, flags, script))
 
     def native(self) -> list[Product]:
-        """native.so for the host's Python; without it emukern uses a Python hook, which is slower but the same."""
+        """native.so for the host's Python; without it emukern uses a Python hook, slower but the same."""
         source = self.root / "emukern" / "machine" / "native.c"
         if not source.exists():
-            self.report.warnings.append("emukern/machine/native.c is missing: the Python block hook will be used")
             return []
         if not sys.platform.startswith("linux"):
             self.report.warnings.append("no native block hook on this system: the Python one will be used")
@@ -114,13 +138,13 @@ class Build:
         except BuildError as error:
             self.report.warnings.append(f"{error}\nno native block hook: the Python one will be used")
             return []
-        return [Product("native.so", [], lambda _: linked)]
+        return [Product("native.so", [], lambda objects: linked)]
 
     def modules(self, target: Target) -> list[Product]:
         """NAME.ko for each folder modules/NAME with .c or .rs files in it, plus modules.dep and SKIPPED."""
         flags = (*target.kernel, "-DMODULE")
         includes = [self.root / "modules" / "include", self.guest_headers]
-        objects: dict[str, list[Future[Path]]] = {}
+        objects: dict[str, Objects] = {}
         skipped: list[str] = []
         for folder in sorted(path for path in (self.root / "modules").glob("*") if path.is_dir()):
             code, crates = sorted(folder.glob("*.c")), sorted(folder.glob("*.rs"))
@@ -141,7 +165,7 @@ class Build:
         return done
 
     def _modules(
-        self, target: Target, flags: Sequence[str], includes: Sequence[Path], objects: dict[str, list[Future[Path]]]
+        self, target: Target, flags: Sequence[str], includes: Sequence[Path], objects: dict[str, Objects]
     ) -> list[Product]:
         """Tails need to know what every other module exports, so this waits for all objects."""
         known = {
@@ -154,13 +178,13 @@ class Build:
         self.report.files[f"{target.name}/modules/modules.dep"] = "".join(rows).encode()
         script = self.root / "modules" / "module.lds"
 
-        def finish(name: str, made: list[Path]) -> Path:
+        def finish(objects: list[Path], name: str) -> Path:
             text = modpost.tail(known[name], needs[name])
             last = self.tools.compile_text(f"{name}.mod.c", text, (*flags, *modname(name)), includes)
-            return self.tools.link(f"{name}.ko", [*made, last], ("-r",), script)
+            return self.tools.link(f"{name}.ko", [*objects, last], ("-r",), script)
 
         return [
-            Product(f"{target.name}/modules/{name}.ko", futures, lambda made, name=name: finish(name, made))
+            Product(f"{target.name}/modules/{name}.ko", futures, partial(finish, name=name))
             for name, futures in objects.items()
         ]
 
@@ -194,9 +218,9 @@ def install(files: dict[str, bytes], built: Path, *, keep_others: bool) -> None:
             fresh.chmod(0o755)
         fresh.replace(target)
     if not keep_others:
-        for path in [path for path in built.rglob("*") if path.is_file()]:
-            if path.relative_to(built).as_posix() not in files:
-                path.unlink()
+        for old in [old for old in built.rglob("*") if old.is_file()]:
+            if old.relative_to(built).as_posix() not in files:
+                old.unlink()
 
 
 def build(root: Path) -> Report:

@@ -1,4 +1,4 @@
-"""Modules written in Rust: built when a rustc with `core` for the architecture is there, else skipped with the reason."""
+"""Modules written in Rust: built when rustc and its `core` for the architecture are here, else skipped."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Rust:
     def compile(self, source: Path) -> Path:
         """The object file of one crate."""
         name = source.relative_to(self.root).as_posix()
-        flags = [*FLAGS, *MACHINE[self.arch], "--target", self.triple, "--remap-path-prefix", f"{self.root}=."]
-        key = digest("rustc", self.version, name, source.read_bytes(), flags[:-1])
-        return self.cache.product(key, lambda out: void(_rustc(self.root, *flags, "-o", str(out), name)))
+        flags = [*FLAGS, *MACHINE[self.arch], "--target", self.triple]
+        key = digest("rustc", self.version, name, source.read_bytes(), flags)
 
+        def make(output: Path) -> None:
+            _rustc(self.root, *flags, "--remap-path-prefix", f"{self.root}=.", "-o", str(output), name)
 
-def void(_: str) -> None:
-    """Drop rustc's empty answer."""
+        return self.cache.product(key, make)

@@ -1,4 +1,4 @@
-"""What each guest architecture is to the compiler: one row of flags for kernel mode, one for user programs."""
+"""What each guest architecture is to the compiler: flags for kernel mode, programs and assembly."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SHARED = (
     "-ferror-limit=5",
     "-fmacro-backtrace-limit=1",
 )
-# Backtraces name every caller only when frames are real: no sibling calls. The symbols of a module say the rest.
+# Backtraces name every caller only when frames are real, so there are no sibling calls.
 KERNEL = (*SHARED, "-g", "-gdwarf-4", "-fno-optimize-sibling-calls", "-mno-omit-leaf-frame-pointer")
-USER = (*SHARED, "-g0", "-ffunction-sections", "-fdata-sections")
+USER = (*SHARED, "-Wextra", "-Wno-unused-parameter", "-g0", "-ffunction-sections", "-fdata-sections")
 
 
 @dataclass(frozen=True)
 class Target:
-    """`kernel`: flags of guest kernel and modules; `user`: of programs; `assembly`: of .S files of the kernel."""
+    """Flags: `kernel` of guest kernel and modules, `user` of programs, `assembly` of the kernel's .S."""
 
     name: str
     kernel: tuple[str, ...]
@@ -43,7 +43,7 @@ def _x86_64() -> Target:
 
 def _riscv64() -> Target:
     machine = ("-target", "riscv64-unknown-none-elf", "-mcmodel=medany", "-mno-relax")
-    # Kernel code is soft-float, as in Linux; the assembly may still save the floating-point registers of a task.
+    # Kernel code is soft-float, as in Linux; the assembly may still save the floating-point registers.
     kernel = (*machine, "-march=rv64imac_zicsr_zifencei", "-mabi=lp64")
     user = (*machine, "-march=rv64imafdc_zicsr_zifencei", "-mabi=lp64d")
     assembly = (*machine, "-march=rv64imafdc_zicsr_zifencei", "-mabi=lp64", "-g")

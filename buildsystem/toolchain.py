@@ -1,7 +1,8 @@
 """The compiler and the linker inside the ziglang wheel, behind the cache.
 
-`zig clang` and `zig ld.lld` are plain clang and lld: one process per file, no caches or libraries of their own. They
-cross-compile to every architecture from every host, and a test with a hand-written object is the only thing slower.
+`zig clang` and `zig ld.lld` are plain clang and lld: one process per file, no caches or libraries of their
+own, cross-compiling to every architecture from every host. `zig cc` would build a runtime library for each
+target and rewrite each object, which is slower and adds sections nobody asked for.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from buildsystem.cache import Cache, digest
 
 
 class BuildError(Exception):
-    """Something could not be compiled or linked; the text is what the user needs to know, compiler output included."""
+    """Something could not be compiled or linked; the text includes what the compiler said."""
 
 
 def find_zig() -> tuple[Path, str]:
     """The folder of the ziglang wheel and its version."""
     try:
-        import ziglang
+        import ziglang  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise BuildError("the ziglang package is missing: pip install ziglang") from None
     return Path(ziglang.__file__).parent, importlib.metadata.version("ziglang")
@@ -57,11 +58,14 @@ class Toolchain:
         fixed = ["-nostdinc", "-isystem", str(self.builtin_headers), "-fdebug-compilation-dir=."]
 
         def make(output: Path) -> None:
-            self.run(["clang", *fixed, *folders, *arguments, "-o", str(output)], f"cannot compile {name}", data)
+            command = ["clang", *fixed, *folders, *arguments, "-o", str(output)]
+            self.run(command, f"cannot compile {name}", data)
 
         return self.cache.product(key, make)
 
-    def link(self, name: str, objects: Sequence[Path], flags: Sequence[str], script: Path | None = None) -> Path:
+    def link(
+        self, name: str, objects: Sequence[Path], flags: Sequence[str], script: Path | None = None
+    ) -> Path:
         """The ELF file lld makes of `objects`; their names in the cache stand for their contents."""
         text = script.read_bytes() if script else b""
         key = digest("link", self.version, [path.name for path in objects], flags, text)
