@@ -2,8 +2,8 @@
 #include "user.h"
 
 // a record is "<6>[    0.004000] text"; the level is for -r alone
-static void
-show(char *line, int times)
+static char *
+skip_prefix(char *line, int times)
 {
   char *end;
 
@@ -11,30 +11,38 @@ show(char *line, int times)
     line = end + 1;
   if(!times && *line == '[' && (end = strchr(line, ']')) != NULL)
     line = end + (end[1] == ' ' ? 2 : 1);
-  printf("%s\n", line);
+  return line;
+}
+
+// take the prefixes out in place, so that the whole log is one write
+static int
+strip(char *text, int times)
+{
+  char *to = text, *from = text, *end;
+
+  while(*from){
+    from = skip_prefix(from, times);
+    if((end = strchr(from, '\n')) == NULL)
+      end = from + strlen(from) - 1;
+    memmove(to, from, end + 1 - from);
+    to += end + 1 - from;
+    from = end + 1;
+  }
+  return to - text;
 }
 
 static int
 show_log(int action, int raw, int times)
 {
-  int room = syslog(SYSLOG_SIZE_BUFFER, NULL, 0), n;
-  char *text = malloc(room > 0 ? room + 1 : 1), *end;
+  int room = syslog(SYSLOG_SIZE_BUFFER, NULL, 0), n = -1;
+  char *text = malloc(room > 0 ? room + 1 : 1);
 
-  if(text == NULL || (n = syslog(action, text, room)) < 0){
+  if(room < 0 || text == NULL || (n = syslog(action, text, room)) < 0){
     complain("read kernel buffer failed");
     return 1;
   }
-  if(raw)
-    return write_all(1, text, n) < 0;
   text[n] = 0;
-  for(; *text; text = end){
-    if((end = strchr(text, '\n')) != NULL)
-      *end++ = 0;
-    else
-      end = text + strlen(text);
-    show(text, times);
-  }
-  return 0;
+  return write_all(1, text, raw ? n : strip(text, times)) < 0;
 }
 
 int

@@ -1,214 +1,30 @@
 // The shell: sh, sh -c SCRIPT, sh -s, sh FILE.
 // a line is cut into tokens, checked whole, then run from left to right; words are expanded as each command starts
-#include "user.h"
+#include "shell.h"
 
-#define MAX_WORDS 256
-#define MAX_REDIRECTS 8
-#define MAX_STAGES 16
-
-enum kind { END, WORD, SEMICOLON, NEWLINE, AMPERSAND, AND, OR, PIPE, LESS, GREATER, APPEND, DUPLICATE };
-
-struct token {
-  enum kind kind;
-  int fd;      // of a redirection
-  char *text;  // of a word, quotes and all
-};
-
-struct command {
-  char *words[MAX_WORDS + 1];
-  int n;
-  char *assignments[MAX_WORDS];
-  int assigned;
-  struct {
-    enum kind kind;
-    int fd;
-    char *target;
-  } redirects[MAX_REDIRECTS];
-  int redirected;
-};
-
-static struct token tokens[4096], *at;
+static struct token *at;  // what runs next
 static int interactive;
 static int interrupted;  // Ctrl-C ended a command: what follows on the line does not run
 
-// tokens
-
-static int
-is_redirect(enum kind kind)
-{
-  return kind >= LESS;
-}
-
-// the operator at s, its length in *n; END when there is none
-static enum kind
-operator_at(const char *s, int *n)
-{
-  static const struct {
-    const char *text;
-    enum kind kind;
-  } operators[] = {
-    {"&&", AND}, {"||", OR}, {">>", APPEND}, {">&", DUPLICATE}, {"\n", NEWLINE},
-    {";", SEMICOLON}, {"&", AMPERSAND}, {"|", PIPE}, {"<", LESS}, {">", GREATER},
-  };
-
-  for(size_t i = 0; i < LENGTH(operators); i++){
-    *n = strlen(operators[i].text);
-    if(strncmp(s, operators[i].text, *n) == 0)
-      return operators[i].kind;
-  }
-  return END;
-}
-
-// the place after a word, or NULL when a quote stays open
-static char *
-skip_word(char *s)
-{
-  for(; *s && strchr(" \t\n;&|<>", *s) == NULL; s++){
-    if(*s == '\\' && *++s == 0)
-      return NULL;
-    if(*s == '\'' && s[-1] != '\\' && (s = strchr(s + 1, '\'')) == NULL)
-      return NULL;
-    if(*s == '"' && s[-1] != '\\'){
-      for(s++; *s != '"'; s++)
-        if(*s == 0 || (*s == '\\' && *++s == 0))
-          return NULL;
-    }
-  }
-  return s;
-}
-
-// fill tokens; 0 when the text stops in the middle of something
-static int
-tokenise(char *s)
-{
-  struct token *token = tokens;
-  char *end;
-  int n;
-
-  for(; token < tokens + LENGTH(tokens) - 1; token++){
-    while(*s == ' ' || *s == '\t' || (*s == '\\' && s[1] == '\n'))
-      s += *s == '\\' ? 2 : 1;
-    if(*s == '#')
-      while(*s && *s != '\n')
-        s++;
-    *token = (struct token){.kind = END};
-    if(*s == 0)
-      return 1;
-    end = s + (isdigit(*s) && (s[1] == '<' || s[1] == '>'));  // 2>file
-    token->kind = operator_at(end, &n);
-    if(token->kind != END){
-      token->fd = end > s ? *s - '0' : token->kind != LESS;
-      s = end + n;
-      continue;
-    }
-    if((end = skip_word(s)) == NULL)
-      return 0;
-    token->kind = WORD;
-    token->text = malloc(end - s + 1);
-    snprintf(token->text, end - s + 1, "%s", s);
-    s = end;
-  }
-  die("line too long");
-}
-
-// is every operator between commands? 1 yes, 0 the line goes on, -1 no
-static int
-check(void)
-{
-  int have = 0, need = 0;
-
-  for(struct token *token = tokens; token->kind != END; token++){
-    if(token->kind == WORD)
-      have = 1;
-    else if(is_redirect(token->kind)){
-      if((++token)->kind != WORD)
-        return -1;
-      have = 1;
-    } else if(token->kind == NEWLINE && !have)
-      continue;
-    else if(!have)
-      return -1;
-    else {
-      have = 0;
-      need = token->kind == AND || token->kind == OR || token->kind == PIPE;
-    }
-  }
-  return have || !need;
-}
-
 // one command
 
-// NAME=value
+// a builtin or plain assignments, in the shell itself; its own files are put back afterwards
 static int
-is_assignment(const char *word)
+run_here(struct command *command)
 {
-  const char *s = word;
+  int saved[3], status = 1;
 
-  while(isname(*s))
-    s++;
-  return s > word && *s == '=' && !isdigit(*word);
-}
-
-// take a command off the tokens, its words expanded
-static void
-read_command(struct command *command)
-{
-  command->n = command->assigned = command->redirected = 0;
-  for(; at->kind == WORD || is_redirect(at->kind); at++){
-    if(is_redirect(at->kind)){
-      if(command->redirected == MAX_REDIRECTS)
-        die("too many redirections");
-      command->redirects[command->redirected].kind = at->kind;
-      command->redirects[command->redirected].fd = at->fd;
-      command->redirects[command->redirected++].target = expand_plain((++at)->text);
-    } else if(command->n == 0 && is_assignment(at->text) && command->assigned < MAX_WORDS)
-      command->assignments[command->assigned++] = at->text;
-    else
-      command->n += expand_word(at->text, command->words + command->n, MAX_WORDS - command->n);
+  for(int fd = 0; fd < 3 && command->redirected > 0; fd++)
+    saved[fd] = dup(fd);
+  if(redirect(command) == 0){
+    assign(command);
+    status = command->n > 0 ? find_builtin(command->words[0])->run(command->words) : 0;
   }
-  command->words[command->n] = NULL;
-}
-
-static void
-assign(struct command *command)
-{
-  for(int i = 0; i < command->assigned; i++){
-    char *value = strchr(command->assignments[i], '=');
-    char *name = strdup(command->assignments[i]);
-
-    name[value - command->assignments[i]] = 0;
-    setenv(name, expand_plain(value + 1));
-    free(name);
+  for(int fd = 0; fd < 3 && command->redirected > 0; fd++){
+    dup2(saved[fd], fd);
+    close(saved[fd]);
   }
-}
-
-static int
-redirect(struct command *command)
-{
-  static const int flags[] = {
-    [LESS] = O_RDONLY,
-    [GREATER] = O_WRONLY | O_CREAT | O_TRUNC,
-    [APPEND] = O_WRONLY | O_CREAT | O_APPEND,
-  };
-
-  for(int i = 0; i < command->redirected; i++){
-    char *target = command->redirects[i].target;
-    int to = command->redirects[i].fd, fd;
-
-    if(command->redirects[i].kind == DUPLICATE){
-      if(dup2(atoi(target), to) >= 0 || atoi(target) == to)
-        continue;
-    } else if((fd = open(target, flags[command->redirects[i].kind], 0666)) >= 0){
-      if(fd != to){
-        dup2(fd, to);
-        close(fd);
-      }
-      continue;
-    }
-    complain(target);
-    return -1;
-  }
-  return 0;
+  return status;
 }
 
 static _Noreturn void
@@ -224,134 +40,27 @@ run_program(struct command *command)
   exit(errno == ENOENT ? 127 : 126);
 }
 
-// builtins
-
-static int
-cd(char *argv[])
+// one stage of a pipeline, in a child
+static _Noreturn void
+run_stage(struct command *command, int in, int out)
 {
-  char *home = getenv("HOME"), *to = argv[1] != NULL ? argv[1] : home != NULL ? home : "/";
+  const struct builtin *builtin;
 
-  if(chdir(to) == 0)
-    return 0;
-  dprintf(2, "sh: cd: %s: %s\n", to, strerror(errno));
-  return 1;
+  if(in != 0)
+    dup2(in, 0);
+  if(out != 1)
+    dup2(out, 1);
+  if(redirect(command) < 0)
+    exit(1);
+  assign(command);
+  if(command->n == 0)
+    exit(0);
+  if((builtin = find_builtin(command->words[0])) != NULL)
+    exit(builtin->run(command->words));
+  run_program(command);
 }
 
-static int
-pwd(char *argv[])
-{
-  char path[PATH_MAX];
-
-  if(getcwd(path, sizeof(path)) == NULL)
-    die("pwd: %s", strerror(errno));
-  printf("%s\n", path);
-  return 0;
-}
-
-static int
-leave(char *argv[])
-{
-  exit(argv[1] != NULL ? atoi(argv[1]) : last_status);
-}
-
-static int
-succeed(char *argv[])
-{
-  return 0;
-}
-
-static int
-fail(char *argv[])
-{
-  return 1;
-}
-
-static int
-status_of(int status)
-{
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-// wait for one background process, or for all of them
-static int
-wait_for(char *argv[])
-{
-  int status = 0;
-
-  if(argv[1] == NULL){
-    while(waitpid(-1, &status, 0) > 0)
-      ;
-    return 0;
-  }
-  return waitpid(atoi(argv[1]), &status, 0) < 0 ? 127 : status_of(status);
-}
-
-static int
-list_history(char *argv[])
-{
-  print_history();
-  return 0;
-}
-
-static int help(char *argv[]);
-
-static const struct {
-  const char *name;
-  int (*run)(char *argv[]);
-} builtins[] = {
-  {":", succeed}, {"cd", cd}, {"exit", leave}, {"false", fail}, {"help", help},
-  {"history", list_history}, {"pwd", pwd}, {"true", succeed}, {"wait", wait_for},
-};
-static const char *builtin_names[LENGTH(builtins) + 1];
-
-static int
-help(char *argv[])
-{
-  static char *programs[256];
-  char pattern[PATH_MAX];
-  int n;
-
-  printf("builtins:");
-  for(size_t i = 0; i < LENGTH(builtins); i++)
-    printf(" %s", builtins[i].name);
-  snprintf(pattern, sizeof(pattern), "%s/*", getenv("PATH"));
-  n = glob(pattern, programs, LENGTH(programs));
-  printf("\nprograms:");
-  for(int i = 0; i < n; i++)
-    printf(" %s", basename(programs[i]));
-  printf("\n");
-  return 0;
-}
-
-static int
-find_builtin(const char *name)
-{
-  for(size_t i = 0; i < LENGTH(builtins); i++)
-    if(strcmp(builtins[i].name, name) == 0)
-      return i;
-  return -1;
-}
-
-// in the shell itself, its own files put back afterwards
-static int
-run_here(struct command *command)
-{
-  int saved[3], status = 1;
-
-  for(int fd = 0; fd < 3 && command->redirected > 0; fd++)
-    saved[fd] = dup(fd);
-  if(redirect(command) == 0){
-    assign(command);
-    status = command->n > 0 ? builtins[find_builtin(command->words[0])].run(command->words) : 0;
-  }
-  for(int fd = 0; fd < 3 && command->redirected > 0; fd++){
-    dup2(saved[fd], fd);
-    close(saved[fd]);
-  }
-  return status;
-}
-
-// jobs
+// pipelines
 
 static void
 set_signals(void *handler)
@@ -381,30 +90,11 @@ join_group(int group, int background)
   }
 }
 
-static _Noreturn void
-run_stage(struct command *command, int in, int out)
-{
-  int builtin;
-
-  if(in != 0)
-    dup2(in, 0);
-  if(out != 1)
-    dup2(out, 1);
-  if(redirect(command) < 0)
-    exit(1);
-  assign(command);
-  if(command->n == 0)
-    exit(0);
-  if((builtin = find_builtin(command->words[0])) >= 0)
-    exit(builtins[builtin].run(command->words));
-  run_program(command);
-}
-
-// wait for a pipeline; the last stage's status counts
+// the last stage's status counts
 static int
 wait_pipeline(const int *pids, int n)
 {
-  int status = 0, shell = getpgid(0);
+  int status = 0, shell = getpid();
 
   for(int i = 0; i < n; i++)
     while(waitpid(pids[i], &status, 0) < 0 && errno == EINTR)
@@ -419,50 +109,59 @@ wait_pipeline(const int *pids, int n)
   return status_of(status);
 }
 
+// start one stage; *in is what it reads, and afterwards what the next one reads
+static int
+start_stage(struct command *command, int group, int *in, int background)
+{
+  int ends[2] = {0, 1}, pid, is_last = at->kind != PIPE;
+
+  if((!is_last && pipe2(ends, O_CLOEXEC) < 0) || (pid = fork()) < 0)
+    die("cannot start %s: %s", command->n > 0 ? command->words[0] : "a command", strerror(errno));
+  if(pid == 0){
+    join_group(group, background);
+    run_stage(command, *in, ends[1]);
+  }
+  if(interactive)
+    setpgid(pid, group);  // the child does so too: whoever comes first
+  if(*in != 0)
+    close(*in);
+  if(ends[1] != 1)
+    close(ends[1]);
+  *in = ends[0];
+  return pid;
+}
+
 static void
 run_pipeline(int background)
 {
-  static struct command command;
-  int pids[MAX_STAGES], n = 0, in = 0, ends[2];
+  struct command command;
+  int pids[MAX_STAGES], n = 0, in = 0, more = 1;
 
-  for(;; at++){
-    int more;
-
-    read_command(&command);
+  for(; more; at += more){
+    at = read_command(&command, at);
     more = at->kind == PIPE;
-    if(n == 0 && !more && !background && (command.n == 0 || find_builtin(command.words[0]) >= 0)){
+    if(n == 0 && !more && !background && (command.n == 0 || find_builtin(command.words[0]) != NULL)){
       last_status = run_here(&command);
+      drop_command(&command);
       return;
     }
-    ends[0] = 0;
-    ends[1] = 1;
-    if(n == MAX_STAGES || (more && pipe2(ends, O_CLOEXEC) < 0) || (pids[n] = fork()) < 0)
-      die("cannot start %s: %s", command.words[0], strerror(errno));
-    if(pids[n] == 0){
-      join_group(n > 0 ? pids[0] : 0, background);
-      run_stage(&command, in, ends[1]);
-    }
-    if(interactive)
-      setpgid(pids[n], pids[0]);  // whoever comes first: the terminal may be handed over right after
+    if(n == MAX_STAGES)
+      die("too many stages in a pipeline");
+    pids[n] = start_stage(&command, n > 0 ? pids[0] : 0, &in, background);
     n++;
-    if(in != 0)
-      close(in);
-    if(ends[1] != 1)
-      close(ends[1]);
-    in = ends[0];
-    if(!more)
-      break;
+    drop_command(&command);
   }
   if(background)
     last_background = pids[n - 1];
   last_status = background ? 0 : wait_pipeline(pids, n);
 }
 
+// lists
+
 // pipelines joined by && and ||
 static void
 run_chain(void)
 {
-  enum kind joint = AND;
   int skip = 0;
 
   for(;; at++){
@@ -471,10 +170,9 @@ run_chain(void)
     else
       while(at->kind == WORD || at->kind == PIPE || is_redirect(at->kind))
         at++;
-    joint = at->kind;
-    if(joint != AND && joint != OR)
+    if(at->kind != AND && at->kind != OR)
       return;
-    skip = interrupted || (joint == AND) != (last_status == 0);
+    skip = interrupted || (at->kind == AND) != (last_status == 0);
   }
 }
 
@@ -494,8 +192,6 @@ run_in_background(int is_chain)
     run_chain();
     exit(last_status);
   }
-  while(at->kind != AMPERSAND)
-    at++;
   last_background = pid;
   last_status = 0;
 }
@@ -516,29 +212,33 @@ run_tokens(void)
       run_chain();
     at = end->kind == END ? end : end + 1;
   }
-  for(struct token *token = tokens; token->kind != END; token++)
-    free(token->text);
+  free_tokens();
 }
 
-// lines
+// input
 
-// 0 when the text needs another line
-static int
+// UNFINISHED when the text needs another line
+static enum reading
 run_text(char *text)
 {
-  int whole = tokenise(text) ? check() : 0;
+  enum reading result = read_tokens(text);
 
-  if(whole > 0)
+  if(result == WHOLE)
     run_tokens();
-  else if(whole < 0){
-    dprintf(2, "sh: syntax error\n");
+  else if(result == WRONG)
     last_status = 2;
-  }
-  return whole != 0;
+  return result;
+}
+
+static int
+unexpected_end(void)
+{
+  dprintf(2, "sh: syntax error: unexpected end of file\n");
+  return last_status = 2;
 }
 
 static char *
-read_line(struct lines *input, int continued)
+read_line(struct lines *input, int is_continued)
 {
   char prompt[PATH_MAX + 4], cwd[PATH_MAX];
   char *text;
@@ -548,31 +248,54 @@ read_line(struct lines *input, int continued)
   while(waitpid(-1, NULL, WNOHANG) > 0)
     ;
   snprintf(prompt, sizeof(prompt), "%s # ", getcwd(cwd, sizeof(cwd)) != NULL ? cwd : "?");
-  text = edit_line(continued ? "> " : prompt);
+  text = edit_line(is_continued ? "> " : prompt);
   if(text != NULL)
     add_history(text);
   return text;
 }
 
+static char *
+join_lines(char *text, char *more)
+{
+  size_t room = strlen(text) + strlen(more) + 2;
+  char *whole = malloc(room);
+
+  snprintf(whole, room, "%s\n%s", text, more);
+  free(text);
+  free(more);
+  return whole;
+}
+
 static void
 run_input(struct lines *input)
 {
-  char *text, *more, *whole;
+  char *text, *more;
 
   while((text = read_line(input, 0)) != NULL){
-    while(!run_text(text)){
-      if((more = read_line(input, 1)) == NULL || (interactive && *more == 0)){
-        dprintf(2, "sh: syntax error: unexpected end of file\n");
-        last_status = 2;
+    while(run_text(text) == UNFINISHED){
+      if((more = read_line(input, 1)) == NULL){
+        unexpected_end();
         break;
       }
-      whole = malloc(strlen(text) + strlen(more) + 2);
-      snprintf(whole, strlen(text) + strlen(more) + 2, "%s\n%s", text, more);
-      free(text);
-      text = whole;
+      if(interactive && *more == 0){  // ^C
+        *text = 0;
+        last_status = 130;
+      }
+      text = join_lines(text, more);
     }
     free(text);
   }
+}
+
+static void
+take_terminal(void)
+{
+  int group = getpid();
+
+  interactive = 1;
+  set_signals(SIG_IGN);
+  setpgid(0, 0);
+  ioctl(0, TIOCSPGRP, &group);
 }
 
 int
@@ -580,16 +303,8 @@ main(int argc, char *argv[])
 {
   static struct lines input;
 
-  for(size_t i = 0; i < LENGTH(builtins); i++)
-    builtin_names[i] = builtins[i].name;
-  edit_commands = builtin_names;
-  if(argc > 2 && strcmp(argv[1], "-c") == 0){
-    if(!run_text(argv[2])){
-      dprintf(2, "sh: syntax error: unexpected end of file\n");
-      return 2;
-    }
-    return last_status;
-  }
+  if(argc > 2 && strcmp(argv[1], "-c") == 0)
+    return run_text(argv[2]) == UNFINISHED ? unexpected_end() : last_status;
   if(argc > 1 && strcmp(argv[1], "-s") != 0){
     if((input.fd = open(argv[1], O_RDONLY | O_CLOEXEC)) < 0){
       complain(argv[1]);
@@ -597,14 +312,8 @@ main(int argc, char *argv[])
     }
   } else if(!isatty(0))
     input.step = 1;  // what follows the line may be for the command on it
-  else if(argc == 1){
-    int group = getpid();
-
-    interactive = 1;
-    set_signals(SIG_IGN);
-    setpgid(0, 0);
-    ioctl(0, TIOCSPGRP, &group);
-  }
+  else if(argc <= 1)
+    take_terminal();
   run_input(&input);
   return last_status;
 }

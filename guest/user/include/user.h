@@ -145,16 +145,4 @@ const char *signal_description(int sig);    // "Terminated"
 int glob_match(const char *pattern, const char *name);  // * ? [a-z] and backslash
 int glob(const char *pattern, char **found, int limit);  // sorted, malloc'ed paths that exist
 void sort_names(char **names, int n);
-
-// words.c: what the shell does to a word between reading it and using it
-extern int last_status;
-extern int last_background;
-int expand_word(const char *raw, char **fields, int limit);  // quotes, variables, globs; number of fields
-char *expand_plain(const char *raw);                         // the same without splitting or globs
-
-// edit.c: the shell's line editor
-char *edit_line(const char *prompt);  // a malloc'ed line, "" after ^C, NULL at the end of input
-void add_history(const char *line);
-void print_history(void);
-extern const char *const *edit_commands;  // names besides programs that TAB completes, NULL at the end
 #endif

@@ -1,5 +1,5 @@
 // The shell's line editor: the terminal is raw while a line is typed and as it was while a command runs.
-#include "user.h"
+#include "shell.h"
 
 #if __SIZEOF_POINTER__ == 8
 
@@ -20,7 +20,6 @@ static struct {
 static char *history[128];
 static int history_count;
 static char *draft;  // the new line, while an old one is shown
-const char *const *edit_commands;
 
 void
 add_history(const char *text)
@@ -165,9 +164,9 @@ complete_command(const char *start, char **found, int limit)
   char pattern[512];
   int n = 0;
 
-  for(int i = 0; edit_commands != NULL && edit_commands[i] != NULL && n < limit; i++)
-    if(strncmp(edit_commands[i], start, strlen(start)) == 0)
-      found[n++] = strdup(edit_commands[i]);
+  for(const struct builtin *b = builtins; b->name != NULL && n < limit; b++)
+    if(strncmp(b->name, start, strlen(start)) == 0)
+      found[n++] = strdup(b->name);
   for(; path != NULL && *path; path = *end ? end + 1 : end){
     int first = n;
 

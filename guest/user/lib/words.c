@@ -1,10 +1,9 @@
 // What the shell does to a word between reading it and using it: quotes, variables, splitting, globs.
-#include "user.h"
+#include "shell.h"
 
 #if __SIZEOF_POINTER__ == 8
 
-int last_status;      // $?
-int last_background;  // $!
+int last_status, last_background;
 
 // the field being built keeps a backslash before quoted * ? [ \ until globbing is over
 struct expansion {
