@@ -2,14 +2,15 @@
 #include "user.h"
 
 static void
-show_row(ulong offset, const u8 *row, int n)
+show_row(ulong offset, const u8 row[16], int n)
 {
   char text[96];
   int at = snprintf(text, sizeof(text), "%08lx", offset);
 
   for(int i = 0; i < 16; i++){
-    at += snprintf(text + at, sizeof(text) - at, i % 8 == 0 ? "  " : " ");
-    at += i < n ? snprintf(text + at, sizeof(text) - at, "%02x", row[i]) : snprintf(text + at, sizeof(text) - at, "  ");
+    const char *gap = i % 8 == 0 ? "  " : " ";
+
+    at += snprintf(text + at, sizeof(text) - at, i < n ? "%s%02x" : "%s  ", gap, row[i]);
   }
   at += snprintf(text + at, sizeof(text) - at, "  |");
   for(int i = 0; i < n; i++)
@@ -18,38 +19,43 @@ show_row(ulong offset, const u8 *row, int n)
   printf("%s|\n", text);
 }
 
-int
-main(int argc, char *argv[])
+// fill a row, however little comes at a time
+static int
+read_row(int fd, u8 *row)
 {
-  int first = argc > 1 && strcmp(argv[1], "-C") == 0 ? 2 : 1, starred = 0, n, fd = 0;
+  int n = 0;
+  ssize_t got;
+
+  while(n < 16 && (got = read(fd, row + n, 16 - n)) > 0)
+    n += got;
+  return n;
+}
+
+static int
+hexdump(int fd, const char *name)
+{
   u8 row[16], last[16];
+  int folded = 0, n;
   ulong offset = 0;
 
-  if(first < argc && (fd = open(argv[first], O_RDONLY)) < 0){
-    complain(argv[first]);
-    return 1;
-  }
-  for(;; offset += n){
-    for(n = 0; n < 16;){
-      ssize_t got = read(fd, row + n, 16 - n);
-
-      if(got <= 0)
-        break;
-      n += got;
-    }
-    if(n == 0)
-      break;
+  for(; (n = read_row(fd, row)) > 0; offset += n){
     if(n == 16 && offset > 0 && memcmp(row, last, 16) == 0){
-      if(!starred)
+      if(!folded)
         printf("*\n");
-      starred = 1;
+      folded = 1;
       continue;
     }
-    starred = 0;
+    folded = 0;
     memcpy(last, row, 16);
     show_row(offset, row, n);
   }
   if(offset > 0)
     printf("%08lx\n", offset);
   return 0;
+}
+
+int
+main(int argc, char *argv[])
+{
+  return each_file(read_flags(argv + 1, "C"), hexdump);
 }

@@ -1,8 +1,6 @@
 // ls [-l] [-a] [-1] [PATH...]: one name a line, sorted.
 #include "user.h"
 
-static int want_all, want_long;
-
 static char
 type_letter(u32 mode)
 {
@@ -26,7 +24,7 @@ show(const char *path, const char *name)
   struct stat st;
   char mode[11], size[24];
 
-  if(!want_long){
+  if(!flags['l']){
     printf("%s\n", name);
     return 0;
   }
@@ -59,7 +57,7 @@ list(const char *path)
     return 1;
   }
   while((entry = readdir(&dir)) != NULL && n < (int)LENGTH(names))
-    if(want_all || entry->d_name[0] != '.')
+    if(flags['a'] || entry->d_name[0] != '.')
       names[n++] = strdup(entry->d_name);
   closedir(&dir);
   sort_names(names, n);
@@ -92,20 +90,13 @@ ls(const char *path, int heading)
 int
 main(int argc, char *argv[])
 {
-  int first = 1, status = 0;
+  int status = 0, heading;
 
-  for(; first < argc && argv[first][0] == '-' && argv[first][1]; first++)
-    for(char *c = argv[first] + 1; *c; c++){
-      if(*c == 'a')
-        want_all = 1;
-      else if(*c == 'l')
-        want_long = 1;
-      else if(*c != '1')
-        die("unknown option -%c", *c);
-    }
-  if(first == argc)
+  argv = read_flags(argv + 1, "al1");
+  if(*argv == NULL)
     return ls(".", 0);
-  for(int i = first; i < argc; i++)
-    status |= ls(argv[i], argc - first > 1);
+  heading = argv[1] != NULL;
+  for(; *argv != NULL; argv++)
+    status |= ls(*argv, heading);
   return status;
 }

@@ -18,15 +18,16 @@ make_parents(const char *path)
 int
 main(int argc, char *argv[])
 {
-  int parents = argc > 1 && strcmp(argv[1], "-p") == 0, status = 0;
+  int status = 0;
 
-  if(argc - parents < 2)
+  argv = read_flags(argv + 1, "p");
+  if(*argv == NULL)
     die("usage: mkdir [-p] DIRECTORY...");
-  for(int i = 1 + parents; i < argc; i++){
-    if(parents)
-      make_parents(argv[i]);
-    if(mkdir(argv[i], 0777) < 0 && !(parents && errno == EEXIST)){
-      dprintf(2, "mkdir: cannot create directory '%s': %s\n", argv[i], strerror(errno));
+  for(; *argv != NULL; argv++){
+    if(flags['p'])
+      make_parents(*argv);
+    if(mkdir(*argv, 0777) < 0 && !(flags['p'] && errno == EEXIST)){
+      dprintf(2, "mkdir: cannot create directory '%s': %s\n", *argv, strerror(errno));
       status = 1;
     }
   }

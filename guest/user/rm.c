@@ -1,12 +1,10 @@
 // rm [-r] [-f] FILE...
 #include "user.h"
 
-static int recurse, force;
-
 static int
 failed(const char *path)
 {
-  if(force && errno == ENOENT)
+  if(flags['f'] && errno == ENOENT)
     return 0;
   dprintf(2, "rm: cannot remove '%s': %s\n", path, strerror(errno));
   return 1;
@@ -39,7 +37,7 @@ rm(const char *path)
 {
   if(unlink(path) == 0)
     return 0;
-  if(errno != EISDIR || !recurse)
+  if(errno != EISDIR || !flags['r'])
     return failed(path);
   if(empty(path))
     return 1;
@@ -49,20 +47,12 @@ rm(const char *path)
 int
 main(int argc, char *argv[])
 {
-  int first = 1, status = 0;
+  int status = 0;
 
-  for(; first < argc && argv[first][0] == '-' && argv[first][1]; first++)
-    for(char *c = argv[first] + 1; *c; c++){
-      if(*c == 'r')
-        recurse = 1;
-      else if(*c == 'f')
-        force = 1;
-      else
-        die("unknown option -%c", *c);
-    }
-  if(first == argc && !force)
+  argv = read_flags(argv + 1, "rf");
+  if(*argv == NULL && !flags['f'])
     die("usage: rm [-r] [-f] FILE...");
-  for(int i = first; i < argc; i++)
-    status |= rm(argv[i]);
+  for(; *argv != NULL; argv++)
+    status |= rm(*argv);
   return status;
 }

@@ -1,7 +1,7 @@
 // wc [-l] [-w] [-c] [FILE...]: count lines, words and bytes.
 #include "user.h"
 
-static int columns[3];  // which of the counts to show
+static ulong total[3];
 
 static void
 show(const ulong *counts, const char *name)
@@ -9,7 +9,7 @@ show(const ulong *counts, const char *name)
   const char *gap = "";
 
   for(int i = 0; i < 3; i++)
-    if(columns[i]){
+    if(flags[(u8)"lwc"[i]]){
       printf("%s%lu", gap, counts[i]);
       gap = " ";
     }
@@ -17,7 +17,7 @@ show(const ulong *counts, const char *name)
 }
 
 static int
-count(int fd, const char *name, ulong *total)
+count(int fd, const char *name)
 {
   static char buf[4096];
   ulong counts[3] = {0, 0, 0};
@@ -31,42 +31,26 @@ count(int fd, const char *name, ulong *total)
       in_word = !isspace(buf[i]);
     }
   }
-  if(n < 0)
+  if(n < 0){
     complain(name);
-  else
-    show(counts, name);
+    return 1;
+  }
+  show(counts, name);
   for(int i = 0; i < 3; i++)
     total[i] += counts[i];
-  return n < 0;
+  return 0;
 }
 
 int
 main(int argc, char *argv[])
 {
-  ulong total[3] = {0, 0, 0};
-  int first = 1, status = 0, fd;
-  const char *letters = "lwc", *letter;
+  int status;
 
-  for(; first < argc && argv[first][0] == '-'; first++)
-    for(char *c = argv[first] + 1; *c; c++){
-      if((letter = strchr(letters, *c)) == NULL)
-        die("usage: wc [-l] [-w] [-c] [FILE...]");
-      columns[letter - letters] = 1;
-    }
-  if(!columns[0] && !columns[1] && !columns[2])
-    columns[0] = columns[1] = columns[2] = 1;
-  if(first == argc)
-    return count(0, "", total);
-  for(int i = first; i < argc; i++){
-    if((fd = open(argv[i], O_RDONLY)) < 0){
-      complain(argv[i]);
-      status = 1;
-      continue;
-    }
-    status |= count(fd, argv[i], total);
-    close(fd);
-  }
-  if(argc - first > 1)
+  argv = read_flags(argv + 1, "lwc");
+  if(!flags['l'] && !flags['w'] && !flags['c'])
+    flags['l'] = flags['w'] = flags['c'] = 1;
+  status = each_file(argv, count);
+  if(argv[0] != NULL && argv[1] != NULL)
     show(total, "total");
   return status;
 }

@@ -131,6 +131,12 @@ void closedir(struct dir *dir);
 char *path_join(const char *dir, const char *name);  // malloc'ed
 const char *basename(const char *path);
 
+// arguments.c
+extern char flags[128];                                 // by letter: was it given?
+char **read_flags(char **argv, const char *letters);    // takes -a -bc from the front, dies of unknown ones
+int take_count(char ***argv, int otherwise);            // takes -n N or -N from the front
+int each_file(char **names, int (*work)(int fd, const char *name));  // the input, named "", when there are none
+
 // env.c
 char *getenv(const char *name);
 void setenv(const char *name, const char *value);
