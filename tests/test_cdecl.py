@@ -118,7 +118,7 @@ def test_prototype_is_spelled_back(scope, text):
 
 
 def test_prototype_drops_what_changes_nothing(scope):
-    text = "extern __must_check int f(const volatile char __user *restrict s, long unsigned int a[], int g(void));"
+    text = "extern __must_check int f(const char __user *restrict s, long unsigned int a[], int g(void));"
     assert str(scope.prototype(text)) == "int f(char *s, unsigned long *a, int (*g)(void))"
 
 
