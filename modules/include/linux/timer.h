@@ -1,0 +1,25 @@
+/* Functions called later, in interrupt context. */
+#ifndef _LINUX_TIMER_H
+#define _LINUX_TIMER_H
+
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+
+void init_timer_key(struct timer_list *timer, void (*function)(struct timer_list *), unsigned int flags,
+		    const char *name, struct lock_class_key *key);
+void add_timer(struct timer_list *timer);
+int mod_timer(struct timer_list *timer, unsigned long expires);
+int mod_timer_pending(struct timer_list *timer, unsigned long expires);
+int del_timer(struct timer_list *timer);
+int del_timer_sync(struct timer_list *timer);
+
+#define DEFINE_TIMER(name, callback) struct timer_list name = { .function = (callback) }
+#define timer_setup(timer, callback, flags) init_timer_key(timer, callback, flags, NULL, NULL)
+#define from_timer(variable, timer, member) container_of(timer, __typeof__(*(variable)), member)
+
+static inline bool timer_pending(const struct timer_list *timer)
+{
+	return timer->entry.pprev != NULL;
+}
+
+#endif
