@@ -27,9 +27,8 @@ start_shell(char *argv[])
   int pid = fork();
 
   if(pid == 0){
-    int group = setsid();
-
-    ioctl(0, TIOCSPGRP, &group);
+    setsid();
+    ioctl(0, TIOCSCTTY, NULL);
     argv[0] = "sh";
     execve("/bin/sh", argv, environ);
     complain("/bin/sh");

@@ -245,6 +245,7 @@ struct utsname {
 #define TCGETS 0x5401
 #define TCSETS 0x5402
 #define TCSETSW 0x5403
+#define TIOCSCTTY 0x540e
 #define TIOCGPGRP 0x540f
 #define TIOCSPGRP 0x5410
 #define TIOCGWINSZ 0x5413

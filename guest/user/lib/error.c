@@ -5,6 +5,7 @@ static const struct {
   int number;
   const char *text;
 } errors[] = {
+  {0, "Success"},
   {EPERM, "Operation not permitted"},
   {ENOENT, "No such file or directory"},
   {ESRCH, "No such process"},
