@@ -71,3 +71,18 @@ class Call:
         object.__setattr__(self, "args", tuple(a.__index__() for a in args))
         object.__setattr__(self, "then", name_of(then))
         object.__setattr__(self, "data", data)
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """execve's answer: the trap never returns; the task goes to user mode at `pc` with all registers fresh."""
+
+    pc: int
+    sp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """exit's answer: the task is over with wait4's `code`."""
+
+    code: int

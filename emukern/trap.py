@@ -43,7 +43,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Exception_:
+class CpuException:
     """Any other processor exception, by name: "divide error", "invalid opcode", "general protection fault"…"""
 
     name: str
@@ -68,4 +68,4 @@ class Halt:
     """The guest executed hlt or wfi."""
 
 
-Trap = Syscall | Export | Hypercall | Return | Fault | Exception_ | Break | Tick | Halt
+Trap = Syscall | Export | Hypercall | Return | Fault | CpuException | Break | Tick | Halt

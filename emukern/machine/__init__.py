@@ -1,0 +1,1 @@
+"""The machine: RAM, CPU, clock and console. No policy: what a trap means is the kernel's business."""

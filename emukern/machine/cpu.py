@@ -1,0 +1,177 @@
+"""One CPU: registers by index, run → Trap, save and restore. Hooks only record; no policy lives here."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from importlib import resources
+from typing import Any, ClassVar
+
+import unicorn
+from unicorn import unicorn_const as const
+from unicorn.unicorn_py3.unicorn import uclib
+
+from emukern.arch import Arch
+from emukern.errors import EmukernError
+from emukern.machine import view as views
+from emukern.machine.ram import Ram
+from emukern.trap import CpuException, Trap
+
+NO_QUOTA = (1 << 64) - 1
+CTL_WRITE = const.UC_CTL_IO_WRITE << 30
+
+
+class State(ctypes.Structure):
+    """`struct state` of native.c."""
+
+    _fields_: ClassVar = [
+        ("blocks", ctypes.c_uint64),
+        ("quota", ctypes.c_uint64),
+        ("kind", ctypes.c_uint32),
+        ("number", ctypes.c_uint32),
+        ("stop", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
+        ("tsc_per_block", ctypes.c_uint64),
+        ("rax", ctypes.c_int32),
+        ("rdx", ctypes.c_int32),
+    ]
+
+
+def native_library() -> ctypes.CDLL | None:
+    """The compiled hooks, or None where the package was built without a compiler."""
+    path = resources.files("emukern") / "built" / "native.so"
+    if os.environ.get("EMUKERN_NATIVE") == "0" or not path.is_file():
+        return None
+    return ctypes.CDLL(str(path))
+
+
+class Cpu:
+    """A unicorn engine over `ram`. `native` and `fast` are off only for tests and odd hosts."""
+
+    NONE, TICK, INTERRUPT, SYSCALL, INVALID = range(5)
+    TSC_PER_BLOCK = 10
+
+    def __init__(self, arch: Arch, ram: Ram, *, native: bool = True, fast: bool = True) -> None:
+        self.arch = arch
+        self.ram = ram
+        engine, mode, model = arch.unicorn
+        self.uc = unicorn.Uc(engine, mode)
+        if model is not None:
+            self.uc.ctl_set_cpu_model(model)
+        self._handle = self.uc._uch
+        self.uc.mem_map_ptr(ram.base, ram.size, const.UC_PROT_ALL, ram.address)
+        self.uc.ctl_exits_enabled(True)
+        self.uc.ctl_set_exits([])
+        self._hooks: list[Any] = []
+        self.state = State(quota=NO_QUOTA, tsc_per_block=self.TSC_PER_BLOCK)
+        self.state.stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
+        self.state.reg_write = ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value
+        self._library = native_library() if native else None
+        self.native = self._library is not None
+        self._context = self.uc.context_save()
+        self._context_address = ctypes.cast(self._context.context, ctypes.c_void_p).value
+        self._context_size = self._context.size
+        self._choose_view(fast)
+        self.hook(const.UC_HOOK_BLOCK, "on_block")
+        self.hook(const.UC_HOOK_INTR, "on_interrupt")
+        self.hook(const.UC_HOOK_INSN_INVALID, "on_invalid")
+        arch.arm(self)
+
+    def _choose_view(self, fast: bool) -> None:
+        state = views.live_state(self.uc) if fast else None
+        self.fast = state is not None
+        if state is None:
+            assert self._context_address is not None
+            state = self._context_address + views.CONTEXT_HEADER
+        self.view = views.fields_at(state, self.arch.registers)
+        self.gpr = self.view.gpr
+        if self.fast and not views.agrees(self.uc, self.view, *self.arch.registers.probe):
+            self._choose_view(False)
+
+    def hook(self, kind: int, name: str, instruction: int = 0) -> None:
+        """Add the recorder `name` of native.c (or its Python twin) for a kind of event."""
+        if self._library is not None:
+            callback = ctypes.cast(getattr(self._library, name), ctypes.c_void_p)
+        else:
+            from emukern.machine.recorder import recorder
+
+            function = recorder(self, name)
+            self._hooks.append(function)
+            callback = ctypes.cast(function, ctypes.c_void_p)
+        handle = ctypes.c_size_t()
+        status = uclib.uc_hook_add(
+            self._handle,
+            ctypes.byref(handle),
+            kind,
+            callback,
+            ctypes.byref(self.state),
+            ctypes.c_uint64(1),
+            ctypes.c_uint64(0),
+            ctypes.c_int(instruction),
+        )
+        if status != const.UC_ERR_OK:
+            raise EmukernError(f"the CPU engine refused the hook {name}: {unicorn.UcError(status)}")
+
+    @property
+    def pc(self) -> int:
+        """Address of the next instruction."""
+        return int(self.view.pc.value)
+
+    @pc.setter
+    def pc(self, value: int) -> None:
+        self.view.pc.value = value
+
+    def run_to(self, blocks: int) -> Trap:
+        """Run until something happens, at most until the block clock says `blocks`."""
+        state = self.state
+        state.quota = blocks
+        state.kind = self.NONE
+        if not self.fast:
+            uclib.uc_context_restore(self._handle, self._context.context)
+        error = uclib.uc_emu_start(self._handle, self.view.pc.value, 0, 0, 0)
+        if not self.fast:
+            uclib.uc_context_save(self._handle, self._context.context)
+        if error and state.kind == self.NONE:
+            return self._bus_error(error)
+        return self.arch.decode(self, state.kind, state.number)
+
+    def _bus_error(self, error: int) -> Trap:
+        """Physical memory that is not there: the guest's page tables point at nothing."""
+        import signal
+
+        text = f"bus error ({unicorn.UcError(error)})"
+        return CpuException(text, signal.SIGBUS, self.arch.user(self))
+
+    def save(self) -> bytes:
+        """Everything the CPU holds, as bytes."""
+        if self.fast:
+            uclib.uc_context_save(self._handle, self._context.context)
+        assert self._context_address is not None
+        return ctypes.string_at(self._context_address, self._context_size)
+
+    def restore(self, saved: bytes) -> None:
+        """Make the CPU hold what `save` returned; address translations are kept (see `set_root`)."""
+        assert self._context_address is not None
+        ctypes.memmove(self._context_address, saved, len(saved))
+        if self.fast:
+            uclib.uc_context_restore(self._handle, self._context.context)
+
+    def set_root(self, root: int) -> None:
+        """Switch to the page tables whose root is at the physical address `root`."""
+        self.view.root.value = self.arch.paging.root_register(root)
+        self.flush_translations()
+
+    def keep_root(self, root: int) -> None:
+        """After `restore` of a context of the same address space: its root, translations stay valid."""
+        self.view.root.value = self.arch.paging.root_register(root)
+
+    def flush_translations(self) -> None:
+        """Forget cached page table entries; needed after an entry lost rights or changed its target."""
+        uclib.uc_ctl(self._handle, const.UC_CTL_TLB_FLUSH | CTL_WRITE)
+
+    def flush_code(self) -> None:
+        """Forget translated code; needed when pages that were executed get new content from outside the guest."""
+        uclib.uc_ctl(self._handle, const.UC_CTL_TB_FLUSH | CTL_WRITE)
+
+    fetch: Callable[[int, int], bytes]  # reads guest code at a virtual address; set by the machine

@@ -1,0 +1,61 @@
+/* The block clock and the trap recorder: the few hooks that run once per block or per trap, without Python.
+ *
+ * Every callback gets its machine's `struct state` as user data, writes down what happened and stops the CPU; Python reads
+ * it after uc_emu_start has returned (emukern/machine/cpu.py holds the same layout). No libc, no globals.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TRAP_NONE, TRAP_TICK, TRAP_INTERRUPT, TRAP_SYSCALL, TRAP_INVALID };
+
+struct state {
+    uint64_t blocks;                /* the virtual clock: blocks executed since reset */
+    uint64_t quota;                 /* stop when `blocks` reaches it */
+    uint32_t kind, number;          /* what stopped the CPU; the interrupt's number */
+    int (*stop)(void *);            /* uc_emu_stop */
+    int (*reg_write)(void *, int, const void *);
+    uint64_t tsc_per_block;
+    int32_t rax, rdx;               /* Unicorn's ids of the registers rdtsc writes */
+};
+
+static void record(void *uc, struct state *s, uint32_t kind, uint32_t number)
+{
+    s->kind = kind;
+    s->number = number;
+    s->stop(uc);
+}
+
+void on_block(void *uc, uint64_t address, uint32_t size, struct state *s)
+{
+    (void)address, (void)size;
+    if (++s->blocks >= s->quota) {
+        s->quota = ~0ull;
+        record(uc, s, TRAP_TICK, 0);
+    }
+}
+
+void on_interrupt(void *uc, uint32_t number, struct state *s)
+{
+    record(uc, s, TRAP_INTERRUPT, number);
+}
+
+void on_syscall(void *uc, struct state *s)
+{
+    record(uc, s, TRAP_SYSCALL, 0);
+}
+
+bool on_invalid(void *uc, struct state *s)
+{
+    record(uc, s, TRAP_INVALID, 0);
+    return false;
+}
+
+/* A time stamp counter that depends on nothing but the guest's own progress. */
+int on_rdtsc(void *uc, struct state *s)
+{
+    uint64_t tsc = s->blocks * s->tsc_per_block, low = (uint32_t)tsc, high = tsc >> 32;
+
+    s->reg_write(uc, s->rax, &low);
+    s->reg_write(uc, s->rdx, &high);
+    return 1;
+}

@@ -1,0 +1,92 @@
+"""Page tables in guest RAM: map, unmap, look up; one implementation over the architecture's entry format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from emukern.arch import Paging
+from emukern.machine.ram import PAGE, Ram
+
+
+class PageTables:
+    """All page tables of a machine. `alloc_table()` returns the physical address of a zeroed page."""
+
+    def __init__(self, paging: Paging, ram: Ram, alloc_table: Callable[[], int]) -> None:
+        self._paging = paging
+        self._words = ram.words
+        self._base = ram.base
+        self._size = ram.size
+        self._alloc = alloc_table
+        self._shifts = tuple(12 + 9 * level for level in range(paging.levels - 1, -1, -1))
+
+    def lookup(self, root: int, address: int) -> tuple[int, str] | None:
+        """Physical address of the byte at `address` and its page's permissions; None when absent."""
+        table, decode = root, self._paging.decode
+        for shift in self._shifts:
+            offset = table - self._base
+            if not 0 <= offset < self._size:
+                return None
+            decoded = decode(self._words[(offset >> 3) + (address >> shift & 511)])
+            if decoded is None:
+                return None
+            table, prot, leaf = decoded
+            if leaf or shift == 12:
+                mask = (1 << shift) - 1
+                return table & ~mask | address & mask, prot
+        return None
+
+    def _slot(self, root: int, address: int, create: bool) -> int | None:
+        """Index into `words` of the last-level entry for `address`."""
+        table = root
+        for shift in self._shifts[:-1]:
+            slot = ((table - self._base) >> 3) + (address >> shift & 511)
+            decoded = self._paging.decode(self._words[slot])
+            if decoded is None:
+                if not create:
+                    return None
+                table = self._alloc()
+                self._words[slot] = self._paging.table(table)
+            elif decoded[2]:
+                raise ValueError(f"{address:#x} lies in a large page")
+            else:
+                table = decoded[0]
+        return ((table - self._base) >> 3) + (address >> 12 & 511)
+
+    def map(self, root: int, address: int, phys: int, prot: str) -> None:
+        """Map one page, whatever was there before."""
+        slot = self._slot(root, address, True)
+        assert slot is not None
+        self._words[slot] = self._paging.encode(phys, prot)
+
+    def unmap(self, root: int, address: int) -> None:
+        """Make one page absent."""
+        slot = self._slot(root, address, False)
+        if slot is not None:
+            self._words[slot] = 0
+
+    def share(self, source: int, root: int, first: int) -> None:
+        """Let `root` show what `source` shows from entry `first` of the top level on: the kernel's half."""
+        low = ((source - self._base) >> 3) + first
+        new = ((root - self._base) >> 3) + first
+        self._words[new : new + 512 - first] = self._words[low : low + 512 - first]
+
+    def tables_below(self, root: int, entries: int) -> list[int]:
+        """Physical addresses of all tables reached through the first `entries` entries of the top level."""
+        found: list[int] = []
+        level = [root]
+        for depth in range(len(self._shifts) - 1):
+            below = []
+            for table in level:
+                first = (table - self._base) >> 3
+                for word in self._words[first : first + (entries if depth == 0 else 512)]:
+                    decoded = self._paging.decode(word) if word else None
+                    if decoded is not None and not decoded[2]:
+                        below.append(decoded[0])
+            found += below
+            level = below
+        return found
+
+
+def pages(address: int, size: int) -> range:
+    """The page addresses that `size` bytes at `address` touch."""
+    return range(address & -PAGE, address + size, PAGE)

@@ -1,0 +1,143 @@
+"""Guest RAM on our own memfd: Python reads and writes it through a memoryview, images of it cost next to nothing.
+
+The mapping's host address never changes. An image is a memfd that nobody writes any more; the RAM then is a private
+mapping of it, so going back means dropping the private pages (UNICORN.md §7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import mmap
+import os
+from functools import cache
+
+PAGE = 4096
+MADV_DONTNEED = 4
+MAP_FIXED = 0x10
+PRESENT, FILE_OR_SHARED = 1 << 63, 1 << 61
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return libc
+
+
+class RamImage:
+    """The content of RAM at one moment; closed when nobody holds it."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd = fd
+        self.size = size
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+class Ram:
+    """`size` bytes of zeroes at the guest physical address `base`; `bytes` and `words` (8 bytes each) view them."""
+
+    def __init__(self, base: int, size: int) -> None:
+        self.base = base
+        self.size = size
+        self._image = RamImage(_memfd(size), size)
+        self._private = False
+        self.address = self._map(self._image.fd, mmap.MAP_SHARED, None)
+        self._buffer = (ctypes.c_ubyte * size).from_address(self.address)
+        self.bytes = memoryview(self._buffer).cast("B")
+        self.words = self.bytes.cast("Q")
+
+    def _map(self, fd: int, flags: int, address: int | None) -> int:
+        prot = mmap.PROT_READ | mmap.PROT_WRITE
+        result: int | None = _libc().mmap(address, self.size, prot, flags, fd, 0)
+        if result is None or result == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "cannot map guest memory")
+        return result
+
+    def save(self) -> RamImage:
+        """An image of the content now."""
+        if self._private:
+            fd = _memfd(self.size)
+            for start, end in self._touched():
+                os.pwrite(fd, self.bytes[start:end], start)
+            self._copy_untouched(fd)
+            self._image = RamImage(fd, self.size)
+        self._map(self._image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
+        self._private = True
+        return self._image
+
+    def restore(self, image: RamImage) -> None:
+        """Make the content what it was when `image` was saved."""
+        if image is self._image:
+            _libc().madvise(self.address, self.size, MADV_DONTNEED)
+            return
+        self._map(image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
+        self._image = image
+
+    def _touched(self) -> list[tuple[int, int]]:
+        """Ranges of private pages, from the host's page map; everything where there is none."""
+        try:
+            with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+                pagemap.seek(self.address // PAGE * 8)
+                entries = memoryview(pagemap.read(self.size // PAGE * 8)).cast("Q")
+        except OSError:
+            return [(0, self.size)]
+        ranges: list[tuple[int, int]] = []
+        for number, entry in enumerate(entries):
+            if entry & PRESENT and not entry & FILE_OR_SHARED:
+                start = number * PAGE
+                if ranges and ranges[-1][1] == start:
+                    ranges[-1] = (ranges[-1][0], start + PAGE)
+                else:
+                    ranges.append((start, start + PAGE))
+        return ranges
+
+    def _copy_untouched(self, fd: int) -> None:
+        """Fill the holes of `fd` with what the current image has there."""
+        old, offset = self._image.fd, 0
+        holes = _holes(fd, self.size)
+        while True:
+            try:
+                start = os.lseek(old, offset, os.SEEK_DATA)
+            except OSError:
+                return
+            offset = os.lseek(old, start, os.SEEK_HOLE)
+            for low, high in holes:
+                first, last = max(low, start), min(high, offset)
+                if first < last:
+                    os.pwrite(fd, os.pread(old, last - first, first), first)
+
+    def hash(self) -> str:
+        """SHA-256 of the whole content."""
+        return hashlib.sha256(self.bytes).hexdigest()
+
+    def close(self) -> None:
+        """Give the memory back; the views must not be used any more."""
+        if self.address:
+            _libc().munmap(self.address, self.size)
+            self.address = 0
+
+
+def _memfd(size: int) -> int:
+    fd = os.memfd_create("emukern-ram", os.MFD_CLOEXEC)
+    os.ftruncate(fd, size)
+    return fd
+
+
+def _holes(fd: int, size: int) -> list[tuple[int, int]]:
+    holes, offset = [], 0
+    while offset < size:
+        start = os.lseek(fd, offset, os.SEEK_HOLE)
+        if start >= size:
+            break
+        try:
+            offset = os.lseek(fd, start, os.SEEK_DATA)
+        except OSError:
+            offset = size
+        holes.append((start, offset))
+    return holes
