@@ -1,0 +1,287 @@
+"""What a trap means: the handler that answers it, and what becomes of the answer (DESIGN §3)."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+from emukern.errors import Errno, GuestFault, GuestPanic, Unimplemented
+from emukern.flow import CONTINUATIONS, Call, Enter, Exit, Wait
+from emukern.kapi import export
+from emukern.kernel import hypercall, process, symbolise
+from emukern.kernel.bug import KernelBug
+from emukern.kernel.signal import fatal
+from emukern.kernel.task import RUNNABLE, Frame, Pending, Task
+from emukern.syscalls import table
+from emukern.trap import Break, CpuException, Export, Fault, Hypercall, Return, Syscall, Trap
+
+if TYPE_CHECKING:
+    from emukern.kernel.kernel import Kernel
+
+ENOSYS, ERESTARTSYS, EINTR = 38, 512, 4
+MASK = (1 << 64) - 1
+RED_ZONE = 256  # bytes below the stack pointer left alone when a call begins in the middle of kernel code
+
+
+def answer(k: Kernel, task: Task, trap: Trap) -> None:
+    """First try of any trap but the clock's."""
+    match trap:
+        case Syscall() | Export():
+            task.woken, task.deadline, task.progress = None, None, 0
+            _try(k, task, trap)
+        case Return():
+            _take_result(k, task)
+        case Fault():
+            _page_fault(k, task, trap)
+        case Hypercall():
+            k.cpu.gpr[k.arch.registers.result] = hypercall.answer(k, trap.number) & MASK
+        case Break():
+            _exception(k, task, "breakpoint", signal.SIGTRAP, trap.user)
+        case CpuException():
+            if not (trap.signal == signal.SIGILL and k.arch.emulate(k.cpu)):
+                _exception(k, task, trap.name, trap.signal, trap.user)
+
+
+def _try(k: Kernel, task: Task, trap: Trap) -> None:
+    """Answer a system call or an export, for the first time or again after a Wait."""
+    try:
+        if isinstance(trap, Syscall):
+            kind, answer = "syscall", _syscall(k, task, trap)
+        else:
+            assert isinstance(trap, Export)
+            kind, answer = "export", _export(k, trap.slot)
+    except FATAL as error:
+        die(k, reason(error))
+        return
+    deliver(k, task, kind, answer, Pending("trap", trap=trap))
+
+
+def _syscall(k: Kernel, task: Task, trap: Syscall) -> Any:  # noqa: ANN401
+    arch = k.arch
+    task.stint, task.stint_blocks = k.clock.now, k.clock.blocks
+    names = arch.compat_syscall_names if trap.compat else arch.syscall_names
+    name = names.get(trap.number, "")
+    handler = table.SYSCALLS.get(name)
+    if handler is None:
+        k.log.emit(4, f"{task.name}[{task.pid}]: system call {trap.number} ({name or 'unknown'}) is not implemented")
+        return -ENOSYS
+    order = arch.registers.compat_args if trap.compat else arch.registers.syscall_args
+    gpr = k.cpu.gpr
+    try:
+        return handler.invoke(k, tuple([gpr[i] for i in order]), trap.compat)
+    except Errno as error:
+        return -error.number
+
+
+def _export(k: Kernel, slot: int) -> Any:  # noqa: ANN401
+    exports = export.by_slot()
+    if slot < len(exports):
+        return exports[slot].invoke(k)
+    if slot - len(exports) < len(k.lazy):
+        name, module = k.lazy[slot - len(exports)]
+        raise KernelBug(f"{name} is not exported by this kernel; {k.caller} called it ({module} was loaded lazily)")
+    raise KernelBug(f"jump into the stub window at slot {slot}, where there is no export")
+
+
+def deliver(k: Kernel, task: Task, kind: str, answer: Any, again: Pending) -> None:  # noqa: ANN401
+    """Act on a handler's or continuation's answer; `again` is what is tried again after a Wait."""
+    if isinstance(answer, Wait):
+        _sleep(k, task, kind, answer, again)
+    elif isinstance(answer, Call):
+        _enter_kernel(k, task, kind, answer)
+    elif isinstance(answer, Enter):
+        _enter_user(k, task, answer)
+    elif isinstance(answer, Exit):
+        end(k, task, answer.code)
+    elif kind == "thread":
+        task.result = int(answer)
+        end(k, task, 0)
+    elif kind == "exit":
+        process.leave(k, task, task.exit_code)
+    elif kind != "interrupt":
+        if kind == "syscall":
+            if answer == -ERESTARTSYS:
+                answer = -EINTR
+            if task.compat:
+                answer &= 0xFFFF_FFFF
+        k.cpu.gpr[k.arch.registers.result] = int(answer) & MASK
+        if kind == "syscall" and task.signals:
+            take_signals(k, task)
+
+
+def _sleep(k: Kernel, task: Task, kind: str, wait: Wait, again: Pending) -> None:
+    if kind == "interrupt" or task.in_interrupt:
+        die(k, f"BUG: scheduling while atomic: {task.name}/{task.pid}")
+        return
+    if wait.timeout is not None and task.deadline is None:
+        task.deadline = k.clock.now + wait.timeout
+    task.pending, task.interruptible = again, wait.interruptible
+    if wait.interruptible and task.signals:
+        if isinstance(again.trap, Syscall) and not task.frames:
+            task.pending = None
+            take_signals(k, task)
+            return
+        if task.woken != "signal":  # the handler shall see it, once
+            task.woken = "signal"
+            return
+    k.sched.sleep(task, wait.on, task.deadline if wait.timeout is not None else None)
+
+
+# Calls into the guest and back.
+
+
+def _enter_kernel(k: Kernel, task: Task, kind: str, call: Call) -> None:
+    """Run a guest function in kernel mode on this task's kernel stack."""
+    cpu, registers = k.cpu, k.arch.registers
+    fresh = kind in ("thread", "exit") or (task.pid == 0 and not task.frames)
+    from_user = not fresh and k.arch.user(cpu)
+    task.frames.append(Frame(kind, None if fresh else cpu.save(), call.then, call.data))
+    if fresh or from_user:
+        task.stint, task.stint_blocks = k.clock.now, k.clock.blocks
+        cpu.restore(k.kernel_context)
+        cpu.keep_root(k.mem.root)
+        k.arch.set_current(cpu, task.task_struct)
+        cpu.gpr[registers.fp] = 0
+        sp = task.stack + k.stack_size - 64
+    else:
+        sp = (cpu.gpr[registers.sp] - RED_ZONE) & -16
+    words = call.args
+    if len(words) > len(registers.args):
+        raise ValueError("a guest function called from Python takes register arguments only")
+    if registers.ra is None:
+        sp -= 8
+        k.mem.put_u64(sp, k.kret)
+    else:
+        cpu.gpr[registers.ra] = k.kret
+    cpu.gpr[registers.sp] = sp
+    for index, word in zip(registers.args, words, strict=False):
+        cpu.gpr[index] = word & MASK
+    cpu.pc = call.address
+
+
+def _take_result(k: Kernel, task: Task) -> None:
+    """A guest function came back: put the CPU where it was and hand the result on."""
+    rv = k.cpu.gpr[k.arch.registers.result]
+    if not task.frames:
+        die(k, "return from a function that nobody called")
+        return
+    frame = task.frames.pop()
+    if frame.context is not None:
+        k.cpu.restore(frame.context)
+        k.cpu.keep_root(k.mem.root)
+    task.woken, task.deadline = None, None
+    take(k, task, frame.kind, frame.then, rv, frame.data)
+
+
+def take(k: Kernel, task: Task, kind: str, then: str | None, rv: int, data: dict[str, Any]) -> None:
+    answer: Any = rv
+    if then is not None:
+        try:
+            answer = CONTINUATIONS[then](k, rv, **data)
+        except Errno as error:
+            answer = -error.number
+        except FATAL as error:
+            die(k, reason(error))
+            return
+    deliver(k, task, kind, answer if answer is not None else 0, Pending(kind, then=then, rv=rv, data=data))
+
+
+def resume(k: Kernel, task: Task, pending: Pending) -> None:
+    """What a task has to do before its guest code goes on."""
+    if pending.kind == "trap":
+        assert pending.trap is not None
+        _try(k, task, pending.trap)
+    elif pending.kind == "answer":
+        deliver(k, task, "syscall", pending.rv, pending)
+    elif pending.kind == "enter":
+        _enter_user(k, task, Enter(pending.data["entry"], pending.data["sp"]))
+    else:
+        take(k, task, pending.kind, pending.then, pending.rv, pending.data)
+
+
+def _enter_user(k: Kernel, task: Task, enter: Enter) -> None:
+    """Go to user mode with fresh registers, through the guest kernel's own code."""
+    cpu = k.cpu
+    cpu.restore(k.kernel_context)
+    cpu.keep_root(k.mem.root)
+    address = hypercall.write_entry(k, task.stack, enter.pc, enter.sp, task.compat)
+    cpu.gpr[k.arch.registers.args[0]] = address
+    cpu.gpr[k.arch.registers.sp] = address - 64
+    cpu.pc = k.enter_user
+
+
+# Faults and death.
+
+
+def _page_fault(k: Kernel, task: Task, fault: Fault) -> None:
+    mm = task.mm
+    if fault.user:
+        if mm is None or not mm.fault(k, fault.address, fault.write, fault.execute):
+            k.log.emit(
+                6, f"{task.name}[{task.pid}]: segfault at {fault.address:x} ip {k.cpu.pc:x} "
+                f"sp {k.cpu.gpr[k.arch.registers.sp]:x}",
+            )  # fmt: skip
+            end(k, task, signal.SIGSEGV)
+        return
+    die(k, symbolise.fault_text(fault))
+
+
+def _exception(k: Kernel, task: Task, name: str, signo: int, user: bool) -> None:
+    if user:
+        k.log.emit(6, f"traps: {task.name}[{task.pid}] {name} ip:{k.cpu.pc:x} sp:{k.cpu.gpr[k.arch.registers.sp]:x}")
+        end(k, task, signo)
+    else:
+        die(k, f"Oops: {name}")
+
+
+def take_signals(k: Kernel, task: Task) -> None:
+    """On the way to user mode: a fatal signal ends the task."""
+    number = fatal(task)
+    if number is not None and task.user and task.state == RUNNABLE:
+        end(k, task, number)
+
+
+def end(k: Kernel, task: Task, code: int) -> None:
+    """The current task is over with wait4's `code`; its files are closed first, and a module's release may run."""
+    task.frames.clear()
+    task.signals.clear()
+    task.pending, task.exit_code = None, code
+    if task.fds is None:
+        process.leave(k, task, code)
+        return
+    deliver(k, task, "exit", task.fds.close_all(k), Pending("exit"))
+
+
+FATAL = (KernelBug, GuestFault, Unimplemented)
+
+
+def reason(error: Exception) -> str:
+    """First line of the oops for what a handler raised."""
+    if isinstance(error, KernelBug):
+        return error.text
+    if isinstance(error, GuestFault):
+        return symbolise.fault_line(error.address, error.write)
+    return str(error)
+
+
+def die(k: Kernel, why: str) -> None:
+    """An oops: report it, taint the kernel, and end what caused it: the timer's function, or else the task."""
+    task = k.current
+    text = symbolise.report(k, why)
+    for line in text:
+        k.log.emit(1 if line is text[0] else 4, line)
+    k.taints.add("D")
+    interrupts = [i for i, frame in enumerate(task.frames) if frame.kind == "interrupt"]
+    if interrupts:
+        frame = task.frames[interrupts[0]]
+        del task.frames[interrupts[0] :]
+        if frame.context is not None:
+            k.cpu.restore(frame.context)
+            k.cpu.keep_root(k.mem.root)
+        k.log.emit(0, "Fatal exception in interrupt: its function was abandoned")
+    elif task.pid in (0, 1):
+        k.panic = why
+        raise GuestPanic("\n".join(text))
+    else:
+        task.oops = "\n".join(text)
+        end(k, task, signal.SIGSEGV)

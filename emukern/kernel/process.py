@@ -1,0 +1,108 @@
+"""Birth and death of tasks (kernel/fork.c, kernel/exit.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emukern.flow import Continuation, name_of
+from emukern.kernel import signal
+from emukern.kernel.fdtable import FileTable, FsContext
+from emukern.kernel.task import ZOMBIE, Pending, Task
+from emukern.machine.ram import PAGE
+
+if TYPE_CHECKING:
+    from emukern.kernel.kernel import Kernel
+
+TASK_STRUCT_SIZE = 0x2000
+INIT = 1
+
+
+def new_task(k: Kernel, name: str, ppid: int) -> Task:
+    """A task with a kernel stack and a struct task_struct, not yet scheduled."""
+    stack = k.vmalloc_area.alloc(k.stack_size // PAGE)
+    struct = k.mem.virt(k.pages.alloc(TASK_STRUCT_SIZE // PAGE))
+    pid = k.sched.new_pid()
+    task = Task(pid, ppid, name, stack, struct, pgid=pid, sid=pid, stint=k.clock.now)
+    set_task_struct(k, task)
+    return task
+
+
+def set_task_struct(k: Kernel, task: Task) -> None:
+    """Write what modules may read of their task: pid and comm."""
+    from emukern.cdecl import abi
+    from emukern.ptr import Ptr
+
+    struct = Ptr(k.mem, task.task_struct, abi().type("struct task_struct *"))
+    struct.pid = task.pid
+    k.mem.write(struct.address_of_("comm").addr_, task.name.encode("latin-1", "replace")[:15].ljust(16, b"\0"))
+
+
+def new_thread(k: Kernel, name: str, function: Continuation, data: dict[str, Any]) -> Task:
+    """A kernel thread whose first act is the continuation `function(k, 0, **data)`."""
+    task = new_task(k, name, 0)
+    task.pgid = task.sid = 0
+    task.pending = Pending("thread", then=name_of(function), data=data)
+    k.sched.add(task)
+    return task
+
+
+def fork(k: Kernel, parent: Task) -> Task:
+    """A copy of `parent` that returns 0 from its system call."""
+    assert parent.mm is not None and parent.fds is not None and parent.fs is not None
+    child = new_task(k, parent.name, parent.pid)
+    child.mm = parent.mm.copy(k)
+    child.fds, child.fs = parent.fds.fork(), parent.fs.fork()
+    child.argv, child.compat = parent.argv, parent.compat
+    child.pgid, child.sid, child.ignored = parent.pgid, parent.sid, set(parent.ignored)
+    child.context = k.cpu.save()
+    child.pending = Pending("answer", rv=0)
+    k.sched.add(child)
+    return child
+
+
+def user_process(
+    k: Kernel, argv: list[str], *, parent: int = INIT, fds: FileTable | None = None, cwd: str = "/"
+) -> Task:
+    """A process that starts the program argv[0] from outside, as a child of init. Raises Errno."""
+    from emukern.kernel import exec as exec_
+
+    data = k.vfs.lookup(k, argv[0]).read_all(k)
+    program = exec_.load(k, data, argv[0], [a.encode() for a in argv], list(ENVIRONMENT))
+    task = new_task(k, argv[0].rsplit("/", 1)[-1], parent)
+    task.mm, task.compat, task.argv = program.mm, program.compat, tuple(argv)
+    task.fds, task.fs = fds or FileTable(), FsContext(k.vfs.directory(k, cwd))
+    task.pending = Pending("enter", data={"entry": program.entry, "sp": program.sp})
+    return task
+
+
+ENVIRONMENT = (b"PATH=/bin", b"HOME=/", b"TERM=linux")
+
+
+def leave(k: Kernel, task: Task, code: int) -> None:
+    """The task is over, with wait4's `code`; what it held except its entry in the task table is given back."""
+    task.exit_code = code
+    task.frames.clear()
+    task.pending = None
+    if task.mm is not None:
+        k.use_root(k.kernel_root)
+        task.mm.destroy(k)
+    for child in k.sched.tasks.values():
+        if child.ppid == task.pid and child is not task:
+            child.ppid = INIT
+            if child.state == ZOMBIE:
+                k.sched.wake(("child", INIT))
+    task.state = ZOMBIE
+    k.sched.wake(("exit", task.pid))
+    if task.mm is None or task.ppid not in k.sched.tasks:
+        reap(k, task)
+    else:
+        k.sched.wake(("child", task.ppid))
+        signal.post(k, k.sched.tasks[task.ppid], 17)
+
+
+def reap(k: Kernel, task: Task) -> None:
+    """Forget a task that is over."""
+    k.sched.remove(task)
+    if task.stack in k.vmalloc_area.allocations:
+        k.vmalloc_area.free(task.stack)
+        k.pages.free(k.mem.phys(task.task_struct), TASK_STRUCT_SIZE // PAGE)

@@ -1,0 +1,112 @@
+"""System calls about address spaces (mm/mmap.c)."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from emukern.errors import Errno
+from emukern.kernel.mm import AddressSpace, VmArea
+from emukern.kernel.sequence import Answer
+from emukern.machine.ram import PAGE
+from emukern.syscalls.table import Int, Loff, Ptr, Size, UInt, ULong, syscall
+
+if TYPE_CHECKING:
+    from emukern.kernel.kernel import Kernel
+
+PROT = ((1, "r"), (2, "w"), (4, "x"))
+MAP_SHARED, MAP_PRIVATE, MAP_TYPE, MAP_FIXED, MAP_ANONYMOUS = 1, 2, 15, 0x10, 0x20
+MAP_FIXED_NOREPLACE = 0x100000
+
+
+def _space(k: Kernel) -> AddressSpace:
+    assert k.current.mm is not None
+    return k.current.mm
+
+
+def _prot(prot: int) -> str:
+    if prot & ~7:
+        raise Errno(errno.EINVAL)
+    letters = "".join(letter for bit, letter in PROT if prot & bit)
+    if "w" in letters and "x" in letters:
+        raise Errno(errno.EACCES)  # no page is both, for users either
+    return "r" + letters.replace("r", "") if letters else ""
+
+
+def _pages(size: int) -> int:
+    return -(-size // PAGE) * PAGE
+
+
+@syscall
+def brk(k: Kernel, address: Ptr) -> Answer:
+    mm = _space(k)
+    if address < mm.brk_start or address > mm.top // 2:
+        return mm.brk
+    old, new = _pages(mm.brk), _pages(address)
+    if new > old:
+        if mm.overlapping(old, new):
+            return mm.brk
+        below = mm.find(old - 1)
+        if below is not None and below.name == "heap":
+            below.end = new
+        else:
+            mm.add(VmArea(old, new, "rw", name="heap"))
+    elif new < old:
+        mm.unmap(k, new, old)
+    mm.brk = address
+    return address
+
+
+@syscall
+def mmap(k: Kernel, address: Ptr, size: Size, prot: UInt, flags: UInt, fd: Int, offset: ULong) -> Answer:
+    mm = _space(k)
+    size, letters = _pages(size), _prot(prot)
+    if not size or flags & MAP_TYPE not in (MAP_SHARED, MAP_PRIVATE) or offset % PAGE:
+        raise Errno(errno.EINVAL)
+    data = None
+    if not flags & MAP_ANONYMOUS:
+        assert k.current.fds is not None
+        data = k.current.fds.get(fd).read_all(k)
+        if flags & MAP_TYPE == MAP_SHARED and "w" in letters:
+            raise Errno(errno.ENODEV)
+    if size > mm.top:
+        raise Errno(errno.ENOMEM)
+    if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+        if address % PAGE or address < PAGE or address + size > mm.top:
+            raise Errno(errno.EINVAL)
+        if flags & MAP_FIXED_NOREPLACE and mm.overlapping(address, address + size):
+            raise Errno(errno.EEXIST)
+        mm.unmap(k, address, address + size)
+    else:
+        address = mm.free_range(size)
+    mm.add(VmArea(address, address + size, letters, data, offset, "map", flags & MAP_TYPE == MAP_SHARED))
+    return address
+
+
+@syscall
+def mmap2(k: Kernel, address: Ptr, size: Size, prot: UInt, flags: UInt, fd: Int, page: ULong) -> Answer:
+    return mmap(k, address, size, prot, flags, fd, page * PAGE)
+
+
+def _range(mm: AddressSpace, address: int, size: int) -> int:
+    end = address + _pages(size)
+    if address % PAGE or end > mm.top:
+        raise Errno(errno.EINVAL)
+    return end
+
+
+@syscall
+def munmap(k: Kernel, address: Ptr, size: Size) -> Answer:
+    mm = _space(k)
+    end = _range(mm, address, size)
+    if not size:
+        raise Errno(errno.EINVAL)
+    mm.unmap(k, address, end)
+    return 0
+
+
+@syscall
+def mprotect(k: Kernel, address: Ptr, size: Size, prot: UInt) -> Answer:
+    mm = _space(k)
+    mm.protect(k, address, _range(mm, address, size), _prot(prot))
+    return 0
