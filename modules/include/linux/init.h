@@ -4,7 +4,8 @@
 
 #include <linux/compiler.h>
 
-#define __init __section(".init.text") __cold
+/* __used keeps the function's own name beside init_module, for backtraces. */
+#define __init __section(".init.text") __used __cold
 #define __initdata __section(".init.data")
 #define __initconst __section(".init.rodata")
 #define __exit __section(".exit.text") __used __cold
