@@ -1,7 +1,7 @@
 """The part of C below declarations: tokens, `#define` and `#if`, constant expressions (C11 6.4, 6.6, 6.10).
 
 Arithmetic follows C's usual conversions between int, unsigned int, long and unsigned long, so `~(4096UL - 1)`
-is what it is in the guest. Macros that have parameters or are not numbers may be defined; using one is refused.
+is what it is in the guest. Macros with parameters, or not numbers, may be defined; using one is refused.
 """
 
 from __future__ import annotations
