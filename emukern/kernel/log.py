@@ -8,12 +8,9 @@ as UTF-8 with surrogates for bytes that are none, so nothing a module prints is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from emukern.kernel.kernel import Kernel
+from typing import Protocol
 
 DEFAULT_LEVEL = 4  # of a message that names none: CONFIG_MESSAGE_LOGLEVEL_DEFAULT
 CONSOLE_LEVEL = 7  # messages below it are printed on the console: CONFIG_CONSOLE_LOGLEVEL_DEFAULT
@@ -35,6 +32,12 @@ class Output(Protocol):
     """Where console lines go."""
 
     def write(self, data: bytes, /) -> None: ...
+
+
+class Wakes(Protocol):
+    """Who is told that there is something to read."""
+
+    def wake(self, on: Hashable, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,10 @@ class Record:
 class Log:
     """The ring, its console level and the positions of its readers."""
 
-    def __init__(self, clock: Clock, output: Output | None = None) -> None:
+    def __init__(self, clock: Clock, output: Output | None = None, sched: Wakes | None = None) -> None:
         self.clock = clock
         self.output = output
+        self.sched = sched
         self.records: deque[Record] = deque()
         self.console_level = CONSOLE_LEVEL
         self._saved_level: int | None = None  # while syslog(2) has switched the console off
@@ -75,11 +79,11 @@ class Log:
         self._read_skip = 0  # bytes of it that he has got
         self._clear_seq = 0  # first record that dmesg shows
 
-    def emit(self, k: Kernel, level: int, text: str) -> None:
+    def emit(self, level: int, text: str) -> None:
         """Log `text` as one record of `level`, as if it ended with a newline."""
-        self._add(k, level, text.removesuffix("\n"), ended=True)
+        self._add(level, text.removesuffix("\n"), ended=True)
 
-    def printk(self, k: Kernel, data: bytes) -> int:
+    def printk(self, data: bytes) -> int:
         """Log what printk formatted, which may start with a level prefix; returns its length without that."""
         level, continues = None, False
         while len(data) >= 2 and data[0] == SOH and (48 <= data[1] <= 55 or data[1] == 0x63):
@@ -92,12 +96,12 @@ class Log:
         text = data.decode("utf-8", "surrogateescape")
         ended = text.endswith("\n")
         if continues and self._open:
-            self._continue(k, text[:-1] if ended else text, ended)
+            self._continue(text[:-1] if ended else text, ended)
         else:
-            self._add(k, DEFAULT_LEVEL if level is None else level, text[:-1] if ended else text, ended)
+            self._add(DEFAULT_LEVEL if level is None else level, text[:-1] if ended else text, ended)
         return len(data)
 
-    def _add(self, k: Kernel, level: int, text: str, ended: bool) -> None:
+    def _add(self, level: int, text: str, ended: bool) -> None:
         record = Record(self._next_seq, level, self.clock.now, text)
         self._next_seq += 1
         self.records.append(record)
@@ -107,20 +111,21 @@ class Log:
             self._print("\n")
         self._open = not ended
         self._show(record.level, text, ended)
-        self._published(k)
+        self._published()
 
-    def _continue(self, k: Kernel, text: str, ended: bool) -> None:
+    def _continue(self, text: str, ended: bool) -> None:
         record = self.records[-1]
         self.records[-1] = replace(record, text=record.text + text)
         self._bytes += len(text)
         self._open = not ended
         self._show(record.level, text, ended)
-        self._published(k)
+        self._published()
 
-    def _published(self, k: Kernel) -> None:
+    def _published(self) -> None:
         while self._bytes > CAPACITY and len(self.records) > 1:
             self._bytes -= len(self.records.popleft().text) + 1
-        k.sched.wake(NEWS)
+        if self.sched is not None:
+            self.sched.wake(NEWS)
 
     def _show(self, level: int, text: str, ended: bool) -> None:
         if level < self.console_level:

@@ -21,7 +21,7 @@ def k():
         sched=SimpleNamespace(woken=[]), console=Console(), clock=SimpleNamespace(now=4_000_000)
     )
     k.sched.wake = k.sched.woken.append
-    k.log = Log(k.clock, k.console)
+    k.log = Log(k.clock, k.console, k.sched)
     return k
 
 
@@ -43,60 +43,60 @@ def said(k):
     ],
 )
 def test_prefix(k, data, level, text):
-    k.log.printk(k, data)
+    k.log.printk(data)
     assert said(k) == [(level, text)]
 
 
 def test_length_is_that_of_the_text_alone(k):
-    assert k.log.printk(k, b"\x016hello\n") == 6
-    assert k.log.printk(k, b"x" * 2000) == LINE_MAX
+    assert k.log.printk(b"\x016hello\n") == 6
+    assert k.log.printk(b"x" * 2000) == LINE_MAX
 
 
 def test_continuation_joins_an_open_record_only(k):
-    k.log.printk(k, b"\x016a")
-    k.log.printk(k, b"\x01cb")
-    k.log.printk(k, b"\x01cc\n")
-    k.log.printk(k, b"\x01calone\n")
+    k.log.printk(b"\x016a")
+    k.log.printk(b"\x01cb")
+    k.log.printk(b"\x01cc\n")
+    k.log.printk(b"\x01calone\n")
     assert said(k) == [(6, "abc"), (4, "alone")]
     assert k.console.text == b"abc\r\nalone\r\n"
 
 
 def test_a_new_record_ends_an_open_one(k):
-    k.log.printk(k, b"\x016open")
-    k.log.printk(k, b"\x017hidden\n")
-    k.log.printk(k, b"\x01cno longer\n")
+    k.log.printk(b"\x016open")
+    k.log.printk(b"\x017hidden\n")
+    k.log.printk(b"\x01cno longer\n")
     assert said(k) == [(6, "open"), (7, "hidden"), (4, "no longer")]
     assert k.console.text == b"open\r\nno longer\r\n"
 
 
 def test_console_shows_what_is_urgent_enough(k):
     k.log.set_console_level(5)
-    k.log.emit(k, 4, "warning")
-    k.log.emit(k, 5, "notice")
+    k.log.emit(4, "warning")
+    k.log.emit(5, "notice")
     k.log.console_off()
     k.log.console_off()
-    k.log.emit(k, 1, "alert")
+    k.log.emit(1, "alert")
     k.log.console_on()
-    k.log.emit(k, 3, "error")
+    k.log.emit(3, "error")
     assert k.console.text == b"warning\r\nerror\r\n"
     assert len(k.log.records) == 4
 
 
 def test_emit_wakes_readers(k):
-    k.log.emit(k, 6, "news")
+    k.log.emit(6, "news")
     assert k.sched.woken == [("log",)]
 
 
 def test_format(k):
     k.clock.now = 12_345_678_901
-    k.log.emit(k, 6, "one\ntwo")
+    k.log.emit(6, "one\ntwo")
     assert k.log.records[0].formatted == "[   12.345678] one\n[   12.345678] two"
     assert k.log.read_all(1000) == b"<6>[   12.345678] one\n<6>[   12.345678] two\n"
 
 
 def test_destructive_read(k):
-    k.log.emit(k, 6, "one")
-    k.log.emit(k, 6, "two")
+    k.log.emit(6, "one")
+    k.log.emit(6, "two")
     line = len(b"<6>[    0.004000] one\n")
     assert k.log.size_unread() == 2 * line
     assert k.log.read(line + 5) == b"<6>[    0.004000] one\n"
@@ -104,13 +104,13 @@ def test_destructive_read(k):
     assert k.log.size_unread() == line - 10
     assert k.log.read(100) == b"004000] two\n"
     assert k.log.read(100) == b""
-    k.log.emit(k, 6, "three")
+    k.log.emit(6, "three")
     assert k.log.read(100).endswith(b"three\n")
 
 
 def test_read_all_takes_the_newest_and_may_clear(k):
     for text in ("one", "two", "six"):
-        k.log.emit(k, 6, text)
+        k.log.emit(6, text)
     assert b"".join(k.log.read_all(50).split()[2::3]) == b"twosix"
     assert k.log.read_all(1000, clear=True).count(b"\n") == 3
     assert k.log.read_all(1000) == b""
@@ -119,7 +119,7 @@ def test_read_all_takes_the_newest_and_may_clear(k):
 
 def test_capacity_drops_the_oldest(k):
     for i in range(300):
-        k.log.printk(k, b"%d %s\n" % (i, b"x" * 980))
+        k.log.printk(b"%d %s\n" % (i, b"x" * 980))
     assert sum(len(record.text) + 1 for record in k.log.records) <= CAPACITY
     assert k.log.records[-1].seq == 299
     assert k.log.records[0].seq > 100
