@@ -1,8 +1,8 @@
 """ELF bytes to tables: headers, sections, symbols, relocations. No I/O, no policy.
 
-Two readers live here. `header`, `program_headers` and `symbols` use `struct` alone, for the boot path and for user
-programs (ELF32 and ELF64). `parse` reads a relocatable object into an `Elf` with numpy tables, after the checks that
-Linux makes in `elf_validity_check` (kernel/module/main.c, 6.1), in its order and in its words.
+Two readers live here. `header`, `program_headers` and `symbols` use `struct` alone, for the boot path and for
+user programs (ELF32 and ELF64). `parse` reads a relocatable object into an `Elf` with numpy tables, after the
+checks that Linux makes in `elf_validity_check` (kernel/module/main.c, 6.1), in its order and in its words.
 """
 
 from __future__ import annotations
@@ -131,11 +131,13 @@ def header(data: bytes) -> Header:
         raise ElfError(f"Invalid ELF header len {len(data)}")
     kind, machine, _version, entry, phoff, shoff, flags, _size, *rest = layout.unpack_from(data, _IDENT_SIZE)
     phentsize, phnum, shentsize, shnum, shstrndx = rest
-    return Header(bits, kind, machine, entry, flags, phoff, phentsize, phnum, shoff, shentsize, shnum, shstrndx)
+    return Header(
+        bits, kind, machine, entry, flags, phoff, phentsize, phnum, shoff, shentsize, shnum, shstrndx
+    )
 
 
 def program_headers(data: bytes) -> list[ProgramHeader]:
-    """The segments of an executable, in file order; raises `ElfError` for a table or a segment outside the file."""
+    """The segments of an executable, in file order; raises `ElfError` if they reach outside the file."""
     head = header(data)
     layout = _PROGRAM_HEADER[head.bits]
     if head.phnum and (head.phentsize != layout.size or head.phoff + head.phnum * layout.size > len(data)):
@@ -246,7 +248,7 @@ class Elf:
 
     @cached_property
     def relocation_sections(self) -> tuple[Section, ...]:
-        """The relocation sections whose target occupies memory, in file order (Linux skips the others too)."""
+        """The relocation sections whose target occupies memory, in file order (Linux skips others too)."""
         count = len(self.sections)
         return tuple(
             s
@@ -255,7 +257,7 @@ class Elf:
         )
 
     def relocations(self, section: Section) -> NDArray[np.void]:
-        """The rows of a relocation section: offset, type, symbol, addend (0 for SHT_REL, whose field holds it)."""
+        """A relocation section's rows: offset, type, symbol, addend (0 for SHT_REL, whose field holds it)."""
         import numpy as np
 
         raw = self.bytes_of(section)
@@ -281,9 +283,23 @@ def _symbol_rows(bits: int) -> np.dtype[Any]:
     import numpy as np
 
     if bits == 64:
-        fields = [("name", "<u4"), ("info", "u1"), ("other", "u1"), ("shndx", "<u2"), ("value", "<u8"), ("size", "<u8")]
+        fields = [
+            ("name", "<u4"),
+            ("info", "u1"),
+            ("other", "u1"),
+            ("shndx", "<u2"),
+            ("value", "<u8"),
+            ("size", "<u8"),
+        ]
     else:
-        fields = [("name", "<u4"), ("value", "<u4"), ("size", "<u4"), ("info", "u1"), ("other", "u1"), ("shndx", "<u2")]
+        fields = [
+            ("name", "<u4"),
+            ("value", "<u4"),
+            ("size", "<u4"),
+            ("info", "u1"),
+            ("other", "u1"),
+            ("shndx", "<u2"),
+        ]
     return np.dtype(fields)
 
 
@@ -300,7 +316,9 @@ def _relocation_rows(bits: int, addends: bool) -> np.dtype[Any]:
 def parse(data: bytes, machine: int, bits: int = 64) -> Elf:
     """A relocatable object for `machine`, checked as Linux checks it; raises `ElfError` in Linux's words."""
     head = _check_header(data, machine, bits)
-    raw = [_SECTION_HEADER[bits].unpack_from(data, head.shoff + i * head.shentsize) for i in range(head.shnum)]
+    raw = [
+        _SECTION_HEADER[bits].unpack_from(data, head.shoff + i * head.shentsize) for i in range(head.shnum)
+    ]
     names = _check_section_names(data, head, raw)
     _check_sections(data, head, raw, len(names))
     sections = tuple(

@@ -1,8 +1,10 @@
-"""What the relocation types of every architecture are written in (imports numpy; reached through `arch.relocations`).
+"""What the relocation types of every architecture are written in (imports numpy; reached through
+`arch.relocations`).
 
-A relocation type is one function named as its psABI names it. It takes arrays in the psABI's letters, S (symbol), A
-(addend) and P (place), all unsigned 64-bit and wrapping, and answers the values to store and, where the type can
-overflow, a mask of the values that do not fit. Its decorator says where the value goes and what Linux says when it fails:
+A relocation type is one function named as its psABI names it. It takes arrays in the psABI's letters, S
+(symbol), A (addend) and P (place), all unsigned 64-bit and wrapping, and answers the values to store and,
+where the type can overflow, a mask of the values that do not fit. Its decorator says where the value goes and
+what Linux says when it fails:
 
     @relocation(2, INT32)
     def R_X86_64_PC32(S, A, P):
@@ -15,6 +17,7 @@ import errno
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +31,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Field:
-    """Where a value goes: `width` bytes at the place, `bits` of them its own; `put(old, value)` is the new content."""
+    """Where a value goes: `width` bytes, `bits` of them its own; `put(old, value)` is the new content."""
 
     width: int
     bits: int
@@ -58,7 +61,9 @@ class Uleb128(Field):
         """The numbers that stand there."""
         value = np.zeros(len(at), np.uint64)
         for index, byte, live in self._bytes(image, at):
-            value |= np.where(live, (byte & 0x7F).astype(np.uint64) << np.uint64(7 * index), 0).astype(np.uint64)
+            value |= np.where(live, (byte & 0x7F).astype(np.uint64) << np.uint64(7 * index), 0).astype(
+                np.uint64
+            )
         return value
 
     def store(self, image: Image, at: NDArray[np.int64], content: Array) -> None:
@@ -106,7 +111,7 @@ class Effect(Enum):
 
 
 class Target(Enum):
-    """What S is: the symbol, its slot in the global offset table, or the offset that the HI20 at address S found."""
+    """What S is: the symbol, its slot in the global offset table, or what the HI20 at address S found."""
 
     SYMBOL = 0
     GOT = 1
@@ -200,10 +205,11 @@ def outside(value: Array, low: int, high: int) -> Mask:
 def bits(value: Array, high: int, low: int, to: int) -> Array:
     """Bits `high`..`low` of the values, moved to bit `to`: how instruction formats scatter immediates."""
     width = np.uint64((1 << (high - low + 1)) - 1)
-    return (value >> np.uint64(low) & width) << np.uint64(to)
+    moved: Array = (value >> np.uint64(low) & width) << np.uint64(to)
+    return moved
 
 
-def _window(image: Image, width: int) -> NDArray[np.unsignedinteger]:
+def _window(image: Image, width: int) -> NDArray[Any]:
     """The image as overlapping little-endian words, so that word i begins at byte i."""
     count = max(len(image) - width + 1, 0)
     return np.ndarray((count,), f"<u{width}", image.data, 0, (1,))

@@ -1,1 +1,1 @@
-"""The module loader: ko bytes → ModuleFile → Layout → symbols → image → Module, in Linux's order (see load.py)."""
+"""The module loader: ko bytes → ModuleFile → Layout → symbols → image → Module (load.py)."""

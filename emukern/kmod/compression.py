@@ -64,7 +64,7 @@ def _complete(plain: bytes, ended: bool) -> bytes:
 
 
 def strip_signature(blob: bytes) -> tuple[bytes, bool]:
-    """(the bytes before a signature, whether there is one). A trailer that makes no sense is left in place."""
+    """(the bytes before a signature, whether there is one); a trailer that makes no sense stays."""
     if not blob.endswith(_SIGNATURE_MARK):
         return blob, False
     end = len(blob) - len(_SIGNATURE_MARK) - _SIGNATURE.size

@@ -1,7 +1,7 @@
 """A ko's bytes as a ModuleFile: what the file says about itself, before any address is known.
 
-The checks are those of Linux's `setup_load_info` (kernel/module/main.c, 6.1), with its words. `parse` serves loading and
-modinfo alike; nothing here touches a kernel.
+The checks are those of Linux's `setup_load_info` (kernel/module/main.c, 6.1), with its words. `parse` serves
+loading and modinfo alike; nothing here touches a kernel.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ class ModuleFile:
         table = self.elf.section("__versions")
         raw = self.elf.bytes_of(table) if table else b""
         return {
-            raw[at + 8 : at + 64].split(b"\0", 1)[0].decode("latin-1"): int.from_bytes(raw[at : at + 8], "little")
+            raw[at + 8 : at + 64].split(b"\0", 1)[0].decode("latin-1"): int.from_bytes(
+                raw[at : at + 8], "little"
+            )
             for at in range(0, len(raw) // 64 * 64, 64)
         }
 
@@ -150,7 +152,9 @@ class ModuleFile:
         """
         import numpy as np
 
-        tables = [(s.info, self.elf.relocations(s)) for s in self.elf.relocation_sections if s.info != self.percpu]
+        tables = [
+            (s.info, self.elf.relocations(s)) for s in self.elf.relocation_sections if s.info != self.percpu
+        ]
         rows = np.zeros(sum(len(t) for _, t in tables), [*elf.RELOCATION_ROWS, ("section", "<u4")])
         at = 0
         for target, table in tables:
@@ -165,7 +169,7 @@ class ModuleFile:
 
     @cached_property
     def percpu(self) -> int:
-        """Index of the per-CPU data section, which is placed for each CPU instead of with the module; 0: none."""
+        """Index of the per-CPU data section, which does not lie with the module; 0: none."""
         section = self.elf.section(PERCPU)
         return section.index if section and section.allocated else 0
 
@@ -178,36 +182,44 @@ class ModuleFile:
         )
 
 
-def parse(blob: bytes, machine: int, bits: int = 64, plain_name: str = "") -> ModuleFile:
-    """A ko's parsed form; compressed and signed files are unwrapped first. Raises `ModuleError` in Linux's words.
+def parse(blob: bytes, machine: int, bits: int = 64, plain: bool = False, name: str = "") -> ModuleFile:
+    """A ko's parsed form; compression and signature are unwrapped. Raises `ModuleError` in Linux's words.
 
-    `plain_name` names an object that is no Linux module (no name in .modinfo, no this_module); "" refuses one.
+    With `plain`, an object that is no Linux module (no name in .modinfo, no this_module) will do. It is
+    called `name`, or like its source file.
     """
     data, signed = strip_signature(unpack(blob))
     found = elf.parse(data, machine, bits)
     modinfo = _modinfo(found)
-    name = next((value for key, value in modinfo if key == "name"), "")
+    told = next((value for key, value in modinfo if key == "name"), "")
     if found.symbol_section is None:
-        raise Refused(errno.ENOEXEC, (WARNING, f"{name or _NAMELESS}: module has no symbols (stripped?)"))
+        raise Refused(errno.ENOEXEC, (WARNING, f"{told or _NAMELESS}: module has no symbols (stripped?)"))
     this = found.section(THIS_MODULE)
     if this is None:
-        if name or not plain_name:
-            raise Refused(errno.ENOEXEC, (WARNING, f"{name or _NAMELESS}: No module found in object"))
-        name = plain_name
-    elif not name:
+        if told or not plain:
+            raise Refused(errno.ENOEXEC, (WARNING, f"{told or _NAMELESS}: No module found in object"))
+    elif not told:
         raw = found.bytes_of(this)[_NAME_IN_THIS_MODULE]
-        name = raw.split(b"\0", 1)[0].decode("latin-1")
-    return ModuleFile(found, name or plain_name or "module", modinfo, signed)
+        told = raw.split(b"\0", 1)[0].decode("latin-1")
+    return ModuleFile(found, told or name or _source_name(found) or "module", modinfo, signed)
 
 
 def machine_of(blob: bytes) -> str:
-    """The architecture a ko was built for, by Linux's name; raises `ModuleError` if it is no ELF file."""
+    """The architecture a ko was built for, by Linux's name; raises `ModuleError` if it is no ELF."""
     number = elf.header(unpack(blob)).machine
     return elf.MACHINE_NAMES.get(number, f"machine {number}")
 
 
+def _source_name(found: Elf) -> str:
+    """The module name that the first STT_FILE symbol suggests: "hello_world" for hello-world.c."""
+    rows = found.symbols
+    files = (rows["info"] & 15 == elf.STT_FILE).nonzero()[0].tolist()
+    path = found.symbol_name(files[0]) if files else ""
+    return path.rpartition("/")[2].partition(".")[0].replace("-", "_")
+
+
 def _is_export_table(name: str) -> bool:
-    """Whether a section holds struct kernel_symbol; before the final link each has a section ___ksymtab+NAME."""
+    """Whether a section holds struct kernel_symbol; unlinked, each has a section ___ksymtab+NAME."""
     return name in ("__ksymtab", "__ksymtab_gpl") or name.startswith(("___ksymtab+", "___ksymtab_gpl+"))
 
 

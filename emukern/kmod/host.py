@@ -1,4 +1,4 @@
-"""What the loader needs from a kernel. `k` of the tiny kernel has all of it as attributes; tests use a small fake."""
+"""What the loader needs from a kernel: the tiny kernel's `k` has it, tests use a small fake."""
 
 from __future__ import annotations
 
@@ -19,19 +19,11 @@ class HostArch(Protocol):
 
 
 class ModuleArea(Protocol):
-    """Pages near enough to the kernel for modules. `protect` takes "rx", "r" or "rw"; fresh pages are "rw"."""
+    """Pages within reach of the kernel. `protect` takes "rx", "r" or "rw"; fresh pages are "rw"."""
 
     def alloc(self, npages: int) -> int: ...
     def free(self, address: int) -> None: ...
     def protect(self, address: int, npages: int, prot: str) -> None: ...
-
-
-class PercpuArea(Protocol):
-    """Per-CPU variables: `alloc` answers the value that symbols get (0: no memory), `write` fills every CPU's copy."""
-
-    def alloc(self, size: int, align: int) -> int: ...
-    def free(self, address: int) -> None: ...
-    def write(self, address: int, data: bytes) -> None: ...
 
 
 class HostMemory(Protocol):
@@ -61,8 +53,7 @@ class HostLog(Protocol):
 class ModuleHost(Protocol):
     """A kernel that modules can be loaded into.
 
-    Optional attributes: `percpu` (PercpuArea), `allow_common` and `plain_objects` (bool, what hobby modules need; both
-    true when absent).
+    Optional attributes: `allow_common` and `plain_objects` (bool, what hobby modules need; true when absent).
     """
 
     arch: Any  # HostArch

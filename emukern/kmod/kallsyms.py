@@ -1,4 +1,4 @@
-"""The names of a module's addresses, with kallsyms' letters (kernel/module/kallsyms.c: elf_type, is_core_symbol)."""
+"""The names of a module's addresses, with kallsyms' letters (elf_type in kernel/module/kallsyms.c)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Where every section of a module will live: Linux 6.1's `layout_sections`, a pure function of the file.
 
-A module has two blocks of pages. The core block holds text, rodata, data that is read-only after init, and data, each on
-pages of its own so that each can have its own permissions; the init block holds the same for sections named .init*, and
-is freed when init is done. An offset below `core_size` is in the core block, others in the init block.
+A module has two blocks of pages. The core block holds text, rodata, data that is read-only after init, and
+data, each on pages of its own so that each can have its own permissions; the init block holds the same for
+sections named .init*, and is freed when init is done. An offset below `core_size` is in the core block,
+others in the init block.
 """
 
 from __future__ import annotations
@@ -141,5 +142,3 @@ def _commons(file: ModuleFile) -> tuple[tuple[int, int, int], ...]:
     rows = file.elf.symbols
     found = (rows["shndx"] == SHN_COMMON).nonzero()[0].tolist()
     return tuple((i, max(int(rows["value"][i]), 1), int(rows["size"][i])) for i in found)
-
-

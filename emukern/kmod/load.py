@@ -1,8 +1,8 @@
 """Loading a module, from a ko's bytes to State.LIVE: Linux's load_module and do_init_module, in their order.
 
-`load_module` is the body of init_module and finit_module. Like every handler it answers a value or a `Call`: parameters
-are set and init is run by guest code, and the continuations below take the results. Whatever fails, everything is undone
-(unload.py): memory, symbols, references.
+`load_module` is the body of init_module and finit_module. Like every handler it answers a value or a `Call`:
+parameters are set and init is run by guest code, and the continuations below take the results. Whatever
+fails, everything is undone (unload.py): memory, symbols, references.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def prepare(k: ModuleHost, blob: bytes, args: bytes, flags: int = 0, name: str =
 
     module = Module(name)
     try:
-        file = parse(blob, k.arch.e_machine, plain_name=name if getattr(k, "plain_objects", True) else "")
+        file = parse(blob, k.arch.e_machine, plain=getattr(k, "plain_objects", True), name=name)
         module = Module(file.name, modinfo=file.modinfo, gpl_compatible=file.gpl_compatible)
         form(k, file, module, flags)
         copy_args(k, module, args)
@@ -85,7 +85,10 @@ def form(k: ModuleHost, file: ModuleFile, module: Module, flags: int) -> None:
     image.describe(file, layout, values, content, module)
     for level, text in resolver.messages:
         k.log.emit(level, text)
-    for address, size, part in ((layout.core, layout.core_size, 0), (layout.init, layout.init_size, layout.core_size)):
+    for address, size, part in (
+        (layout.core, layout.core_size, 0),
+        (layout.init, layout.init_size, layout.core_size),
+    ):
         if size:
             k.mem.write(address, content[part : part + size].tobytes())
     param = file.elf.section("__param")
@@ -111,16 +114,15 @@ def allocate_percpu(k: ModuleHost, file: ModuleFile, module: Module) -> None:
     if not file.percpu:
         return
     section = file.elf.sections[file.percpu]
-    align = section.align
-    if align > PAGE:
-        k.log.emit(WARNING, f"{file.name}: per-cpu alignment {align} > {PAGE}")
-        align = PAGE
-    area = getattr(k, "percpu", None)
-    module.percpu = area.alloc(section.size, align) if area is not None else 0
-    if not module.percpu:
+    if section.align > PAGE:
+        k.log.emit(WARNING, f"{file.name}: per-cpu alignment {section.align} > {PAGE}")
+    try:
+        # With one CPU, whose per-CPU offset is 0, any pages that a module reaches will do.
+        module.percpu = k.module_area.alloc(-(-section.size // PAGE))
+    except MemoryError:
         text = f"{file.name}: Could not allocate {section.size} bytes percpu data"
-        raise Refused(errno.ENOMEM, (WARNING, text))
-    area.write(module.percpu, file.elf.bytes_of(section).ljust(section.size, b"\0"))
+        raise Refused(errno.ENOMEM, (WARNING, text)) from None
+    k.mem.write(module.percpu, file.elf.bytes_of(section))
 
 
 def copy_args(k: ModuleHost, module: Module, args: bytes) -> None:
@@ -146,7 +148,7 @@ def complete(k: ModuleHost, module: Module) -> None:
 
 
 def set_params(k: ModuleHost, module: Module, first: int, error: int) -> Any:
-    """Hand the arguments from number `first` on to their parameters, then run init; `error` is the last one's errno."""
+    """Hand arguments from number `first` on to their parameters, then run init; `error`: the last errno."""
     for index in range(first, len(module.words)):
         name, value = module.words[index]
         parameter = next((p for p in module.parameters if same_name(p.name, name)), None)
@@ -160,7 +162,13 @@ def set_params(k: ModuleHost, module: Module, first: int, error: int) -> Any:
         warn_unsafe(k, module, parameter)
         setter = k.mem.u64(parameter.ops + 8)
         return Call(
-            setter, value or 0, parameter.address, then=param_set, module=module.name, index=index, error=error
+            setter,
+            value or 0,
+            parameter.address,
+            then=param_set,
+            module=module.name,
+            index=index,
+            error=error,
         )
     if error:
         return leave(k, module, -error)

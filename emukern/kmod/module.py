@@ -17,7 +17,12 @@ class State(IntEnum):
     UNFORMED = 3
 
 
-STATE_NAMES = {State.LIVE: "Live", State.COMING: "Loading", State.GOING: "Unloading", State.UNFORMED: "Loading"}
+STATE_NAMES = {
+    State.LIVE: "Live",
+    State.COMING: "Loading",
+    State.GOING: "Unloading",
+    State.UNFORMED: "Loading",
+}
 
 # Letters of a module's taints and their bits in the kernel's mask (include/linux/panic.h).
 TAINT_BITS = {"P": 0, "F": 1, "S": 2, "R": 3, "C": 10, "O": 12, "E": 13, "K": 15, "X": 16, "N": 18}
@@ -25,7 +30,7 @@ TAINT_BITS = {"P": 0, "F": 1, "S": 2, "R": 3, "C": 10, "O": 12, "E": 13, "K": 15
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Pages of one purpose: `kind` text, rodata, ro_after_init or data, `prot` letters as k.module_area takes them."""
+    """Pages of one purpose: `kind` text, rodata, ro_after_init or data; `prot` as module_area takes it."""
 
     kind: str
     init: bool
@@ -69,7 +74,9 @@ class Module:
     init: int = 0
     exit: int = 0
     parameters: tuple[Parameter, ...] = ()
-    words: tuple[tuple[str, int | None], ...] = ()  # its arguments: name and address of the value, while it comes
+    words: tuple[
+        tuple[str, int | None], ...
+    ] = ()  # its arguments: name and address of the value, while it comes
     after_dashes: str | None = None  # what stood behind "--" in the arguments
     exports: tuple[Symbol, ...] = ()
     symbols: SymbolTable = field(default_factory=lambda: SymbolTable.of((), 0))
@@ -105,7 +112,7 @@ class Module:
 
     @property
     def flags(self) -> str:
-        """The suffix Linux writes after a module's name: taints, and + or - while it comes or goes: "(OE)"."""
+        """What Linux writes behind a module's name: taints, + or - while it comes or goes: "(OE)"."""
         moving = {State.COMING: "+", State.GOING: "-"}.get(self.state, "")
         return f"({self.taints}{moving})" if self.taints or moving else ""
 
@@ -115,5 +122,6 @@ class Module:
         users = "".join(f"{holder}," for holder in self.holders)
         if self.init and not self.exit:
             users += "[permanent],"
-        line = f"{self.name} {self.size} {self.refcnt} {users or '-'} {STATE_NAMES[self.state]} {self.core:#018x}"
+        state = STATE_NAMES[self.state]
+        line = f"{self.name} {self.size} {self.refcnt} {users or '-'} {state} {self.core:#018x}"
         return f"{line} {self.flags}" if self.flags else line

@@ -1,7 +1,7 @@
 """Module parameters: the words of an argument string, and the struct kernel_param entries that take them.
 
-The rules are Linux's (kernel/params.c and lib/cmdline.c, 6.1). What a value means is the business of the parameter's own
-`set` function, which is guest code or an export in kapi/moduleparam.py.
+The rules are Linux's (kernel/params.c and lib/cmdline.c, 6.1). What a value means is the business of the
+parameter's own `set` function, which is guest code or an export in kapi/moduleparam.py.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Word:
 
 
 def split(args: bytes) -> tuple[list[Word], bytes, str | None]:
-    """(the words, the string with NULs where words end, what stood after `--` if it did): next_arg, repeated."""
+    """(the words, the string with NULs where words end, what stood after `--`): next_arg, repeated."""
     text = bytearray(args + b"\0")
     words: list[Word] = []
     at = _skip_spaces(text, 0)

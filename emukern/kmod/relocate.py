@@ -1,8 +1,8 @@
 """Image and symbol values → relocated image. The types themselves live in arch/<name>/reloc.py.
 
-All relocations of a module are one table: each type in it is applied to all its places at once, so the cost is a few array
-operations per type and never a Python step per relocation. When something does not fit, the relocation that stands first
-in the file is the one reported, as Linux would have met it.
+All relocations of a module are one table: each type in it is applied to all its places at once, so the cost
+is a few array operations per type and never a Python step per relocation. When something does not fit, the
+relocation that stands first in the file is the one reported, as Linux would have met it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def got_slots(file: ModuleFile, table: RelocationTable) -> int:
 def apply_relocations(
     file: ModuleFile, layout: Layout, values: Array, image: Image, table: RelocationTable
 ) -> None:
-    """Patch `image`, the module's blocks in a row, where `values` holds S of each symbol; raises `Refused`."""
+    """Patch `image`, the blocks in a row; `values` holds S of each symbol. Raises `Refused`."""
     if len(file.relocations) == 0:
         return
     work = _Pass(file, layout, values, image, table)
@@ -58,7 +58,7 @@ def apply_relocations(
 
 @dataclass
 class _Sum:
-    """Terms of the places that share a field form: offsets, signed terms, whether they replace the old content."""
+    """Terms of the places that share a field form; `sets` tells which replace the old content."""
 
     at: list[Index] = field(default_factory=list)
     terms: list[NDArray[np.int64]] = field(default_factory=list)
@@ -86,7 +86,9 @@ class _Pass:
         self.room = sizes[rows["section"]]
         self.at = offsets[rows["section"]] + rows["offset"].astype(np.int64)
         block = np.where(self.at < layout.core_size, np.uint64(layout.core), np.uint64(layout.init))
-        self.P = block + np.where(self.at < layout.core_size, self.at, self.at - layout.core_size).astype(np.uint64)
+        self.P = block + np.where(self.at < layout.core_size, self.at, self.at - layout.core_size).astype(
+            np.uint64
+        )
         self.failures: dict[int, Failure] = {}
         self.sums: dict[Field, _Sum] = {}
 
@@ -137,7 +139,9 @@ class _Pass:
             offset = self.layout.got + 8 * np.arange(len(keys), dtype=np.int64)
             (_window,) = (self.image[self.layout.got : self.layout.got + 8 * len(keys)].view("<u8"),)
             _window[:] = self.S[rows[first]] + self.A[rows[first]]
-            self.slot[rows] = np.uint64(self.layout.address(self.layout.got)) + offset[slots].astype(np.uint64)
+            self.slot[rows] = np.uint64(self.layout.address(self.layout.got)) + offset[slots].astype(
+                np.uint64
+            )
             self.slot[rows] -= np.uint64(self.layout.got)
 
     def evaluate(self, row: Relocation, rows: Index) -> Values:
@@ -205,7 +209,9 @@ class _Pass:
             old = form.load(self.image, places)
             room = form.room(self.image, places)
             whole = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-            mask = np.where(room >= 64, whole, (np.uint64(1) << np.minimum(room, 63).astype(np.uint64)) - np.uint64(1))
+            mask = np.where(
+                room >= 64, whole, (np.uint64(1) << np.minimum(room, 63).astype(np.uint64)) - np.uint64(1)
+            )
             total = np.where(replaced, np.uint64(0), old & mask).view(np.int64)
             np.add.at(total, which, np.concatenate(terms.terms))
             low = -(np.int64(1) << np.minimum(room - 1, 62))

@@ -1,6 +1,7 @@
 """Symbol values of one module: Linux's `simplify_symbols` and `resolve_symbol` (kernel/module/main.c, 6.1).
 
-Every symbol that cannot be resolved is reported, one line each, before the load fails with the last one's errno.
+Every symbol that cannot be resolved is reported, one line each, before the load fails with the last one's
+errno.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from emukern.kmod.file import ModuleFile
 from emukern.kmod.layout import Layout
 from emukern.kmod.module import Module, State
 from emukern.kmod.refusal import ERR, WARNING, Refused
-from emukern.kmod.symbols import Symbol, SymbolChain, SymbolTable
+from emukern.kmod.symbols import Symbol, SymbolChain
 
 _IGNORED = {elf.EM_386: "_GLOBAL_OFFSET_TABLE_", elf.EM_X86_64: "_GLOBAL_OFFSET_TABLE_"}
 
@@ -134,7 +135,9 @@ class Resolver:
         """errno when the symbol is in a namespace that the module does not import."""
         if not symbol.namespace or symbol.namespace in self.file.infos("import_ns"):
             return 0
-        text = f"module uses symbol ({symbol.name}) from namespace {symbol.namespace}, but does not import it."
+        text = (
+            f"module uses symbol ({symbol.name}) from namespace {symbol.namespace}, but does not import it."
+        )
         self.note(ERR, text)
         return errno.EINVAL
 

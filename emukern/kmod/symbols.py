@@ -1,7 +1,8 @@
 """Symbols: who answers a name (the provider chain) and what lies at an address (kallsyms).
 
-Providers are asked in order and the first answer counts: test overrides, then loaded modules, then the kernel. A GPL-only
-symbol does not exist for a module whose license is not GPL compatible, as in Linux (kernel/module/main.c, find_symbol).
+Providers are asked in order and the first answer counts: test overrides, then loaded modules, then the
+kernel. A GPL-only symbol does not exist for a module whose license is not GPL compatible, as in Linux
+(kernel/module/main.c, find_symbol).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Exports:
 
 
 class SymbolTable:
-    """Names and addresses of one image in compact, picklable form; also sorted, to find what lies at an address.
+    """Names and addresses of one image, in compact and picklable form; finds what lies at an address.
 
     `kinds` holds one letter each, as in /proc/kallsyms. `limit` is the first address beyond the image.
     """
@@ -100,11 +101,18 @@ class SymbolTable:
         return next((value for found, value, _ in self.rows() if found == name), None)
 
     def without(self, start: int, end: int, limit: int) -> SymbolTable:
-        """The same table without what lies in start ≤ address < end, for an image that now ends at `limit`."""
-        kept = [i for i, value in enumerate(self.values) if not start <= value < end]
-        values = array("Q", (self.values[i] for i in kept))
-        starts = array("I", (self.starts[i] for i in kept))
-        return SymbolTable(values, starts, bytes(self.kinds[i] for i in kept), self.strings, limit)
+        """The same table without start ≤ address < end, for an image that now ends at `limit`."""
+        import numpy as np  # the module loader has it in memory already
+
+        values = np.frombuffer(self.values, np.uint64)
+        kept = (values < start) | (values >= end)
+        return SymbolTable(
+            array("Q", values[kept].tobytes()),
+            array("I", np.frombuffer(self.starts, np.uint32)[kept].tobytes()),
+            np.frombuffer(self.kinds, np.uint8)[kept].tobytes(),
+            self.strings,
+            limit,
+        )
 
     def where(self, address: int) -> tuple[str, int, int] | None:
         """(name, offset, size) of the symbol that `address` lies in; the size reaches to the next symbol."""

@@ -1,4 +1,4 @@
-"""Removing a module, whether because delete_module asks or because loading it failed. Nothing of it remains."""
+"""Removing a module, because delete_module asks or because loading it failed. Nothing of it remains."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ def free_params(k: ModuleHost, rv: int, module: str, index: int, result: int) ->
         parameter = owner.parameters[place]
         free = k.mem.u64(parameter.ops + 24)
         if free:
-            return Call(
-                free, parameter.arg, then=free_params, module=module, index=place + 1, result=result
-            )
+            return Call(free, parameter.arg, then=free_params, module=module, index=place + 1, result=result)
     discard(k, owner)
     return result
 
@@ -79,7 +77,7 @@ def discard(k: ModuleHost, module: Module) -> None:
         k.heap.free(module.args_address)
         module.args_address = 0
     if module.percpu:
-        k.percpu.free(module.percpu)  # type: ignore[attr-defined]
+        k.module_area.free(module.percpu)
         module.percpu = 0
     if module.init_core:
         k.module_area.free(module.init_core)

@@ -1,11 +1,14 @@
-"""Relocation types of riscv64 that kernel modules may hold (RISC-V ELF psABI; arch/riscv/kernel/module.c, 6.1 and 6.12).
+"""Relocation types of riscv64 that kernel modules may hold (RISC-V ELF psABI; arch/riscv/kernel/module.c, 6.1
+and 6.12).
 
-What is odd about this psABI: a 32-bit offset is split over two instructions, and the relocation of the second one (LO12)
-names the *first instruction's address* as its symbol, so its value is what the HI20 there found. Differences of labels
-are not constants, for the linker may shrink code: they arrive as ADD/SUB or SET/SUB pairs on one place.
+What is odd about this psABI: a 32-bit offset is split over two instructions, and the relocation of the second
+one (LO12) names the *first instruction's address* as its symbol, so its value is what the HI20 there found.
+Differences of labels are not constants, for the linker may shrink code: they arrive as ADD/SUB or SET/SUB
+pairs on one place.
 
-Linux prints overflow of the 6, 8, 16 and 32-bit sums but forgets the error and loads the module with a cut value. We
-refuse it with the errno that Linux's own check returns. Linux does not check branches; we do, in the words of its calls.
+Linux prints overflow of the 6, 8, 16 and 32-bit sums but forgets the error and loads the module with a cut
+value. We refuse it with the errno that Linux's own check returns. Linux does not check branches; we do, in
+the words of its calls.
 """
 
 from __future__ import annotations
@@ -48,7 +51,9 @@ B_TYPE = instruction(
     4, 0xFE00_0F80, lambda v: bits(v, 12, 12, 31) | bits(v, 10, 5, 25) | bits(v, 4, 1, 8) | bits(v, 11, 11, 7)
 )
 J_TYPE = instruction(
-    4, 0xFFFF_F000, lambda v: bits(v, 20, 20, 31) | bits(v, 10, 1, 21) | bits(v, 11, 11, 20) | bits(v, 19, 12, 12)
+    4,
+    0xFFFF_F000,
+    lambda v: bits(v, 20, 20, 31) | bits(v, 10, 1, 21) | bits(v, 11, 11, 20) | bits(v, 19, 12, 12),
 )
 CB_TYPE = instruction(
     2,
@@ -58,14 +63,16 @@ CB_TYPE = instruction(
 CJ_TYPE = instruction(
     2,
     0x1FFC,
-    lambda v: bits(v, 11, 11, 12)
-    | bits(v, 4, 4, 11)
-    | bits(v, 9, 8, 9)
-    | bits(v, 10, 10, 8)
-    | bits(v, 6, 6, 7)
-    | bits(v, 7, 7, 6)
-    | bits(v, 3, 1, 3)
-    | bits(v, 5, 5, 2),
+    lambda v: (
+        bits(v, 11, 11, 12)
+        | bits(v, 4, 4, 11)
+        | bits(v, 9, 8, 9)
+        | bits(v, 10, 10, 8)
+        | bits(v, 6, 6, 7)
+        | bits(v, 7, 7, 6)
+        | bits(v, 3, 1, 3)
+        | bits(v, 5, 5, 2)
+    ),
 )
 AUIPC_JALR = instruction(8, 0xFFF0_0000_FFFF_F000, lambda v: bits(v + _HALF, 31, 12, 12) | bits(v, 11, 0, 52))
 INT6 = instruction(1, 0x3F, lambda v: v)

@@ -1,7 +1,7 @@
-"""Relocation types of x86_64 that kernel modules may hold (System V psABI, table 4.9; arch/x86/kernel/module.c).
+"""Relocation types of x86_64 in kernel modules (System V psABI, table 4.9; arch/x86/kernel/module.c).
 
-Linux does not look for overflow in 64-bit and PC-relative types, and neither do we where it cannot happen: a module and
-all it may call lie within 2 GiB. It insists that every place holds zeros before it is relocated.
+Linux does not look for overflow in 64-bit and PC-relative types, and neither do we where it cannot happen: a
+module and all it may call lie within 2 GiB. It insists that every place holds zeros before it is relocated.
 """
 
 from __future__ import annotations
