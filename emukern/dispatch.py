@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
-from emukern.errors import Errno, GuestFault, GuestPanic, Unimplemented
+from emukern.errors import Errno, GuestFault, GuestPanic, ModuleError, Unimplemented
 from emukern.flow import CONTINUATIONS, Call, Enter, Exit, Wait
 from emukern.kapi import export
 from emukern.kernel import hypercall, process, symbolise
@@ -56,7 +56,7 @@ def _try(k: Kernel, task: Task, trap: Trap) -> None:
     deliver(k, task, kind, answer, Pending("trap", trap=trap))
 
 
-def _syscall(k: Kernel, task: Task, trap: Syscall) -> Any:  # noqa: ANN401
+def _syscall(k: Kernel, task: Task, trap: Syscall) -> Any:
     arch = k.arch
     task.stint, task.stint_blocks = k.clock.now, k.clock.blocks
     names = arch.compat_syscall_names if trap.compat else arch.syscall_names
@@ -73,7 +73,7 @@ def _syscall(k: Kernel, task: Task, trap: Syscall) -> Any:  # noqa: ANN401
         return -error.number
 
 
-def _export(k: Kernel, slot: int) -> Any:  # noqa: ANN401
+def _export(k: Kernel, slot: int) -> Any:
     exports = export.by_slot()
     if slot < len(exports):
         return exports[slot].invoke(k)
@@ -83,7 +83,7 @@ def _export(k: Kernel, slot: int) -> Any:  # noqa: ANN401
     raise KernelBug(f"jump into the stub window at slot {slot}, where there is no export")
 
 
-def deliver(k: Kernel, task: Task, kind: str, answer: Any, again: Pending) -> None:  # noqa: ANN401
+def deliver(k: Kernel, task: Task, kind: str, answer: Any, again: Pending) -> None:
     """Act on a handler's or continuation's answer; `again` is what is tried again after a Wait."""
     if isinstance(answer, Wait):
         _sleep(k, task, kind, answer, again)
@@ -178,8 +178,8 @@ def take(k: Kernel, task: Task, kind: str, then: str | None, rv: int, data: dict
     if then is not None:
         try:
             answer = CONTINUATIONS[then](k, rv, **data)
-        except Errno as error:
-            answer = -error.number
+        except (Errno, ModuleError) as error:
+            answer = -(error.number if isinstance(error, Errno) else error.errno)
         except FATAL as error:
             die(k, reason(error))
             return

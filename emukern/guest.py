@@ -30,6 +30,22 @@ def host_call(k: Kernel, rv: int, address: int, args: tuple[int, ...]) -> Call:
     return Call(address, *args)
 
 
+@continuation
+def host_insmod(k: Kernel, rv: int, blob: bytes, args: str) -> Any:
+    """First act of the thread that loads a module for the host."""
+    from emukern.kmod.load import load_module
+
+    return load_module(k, blob, args)
+
+
+@continuation
+def host_rmmod(k: Kernel, rv: int, module: str) -> Any:
+    """First act of the thread that unloads a module for the host."""
+    from emukern.kmod.unload import unload_module
+
+    return unload_module(k, module)
+
+
 def power_on(
     arch: str = "x86_64",
     *,
@@ -72,7 +88,7 @@ def load_image(k: Kernel) -> None:
     k.arch.reset(k.cpu, entry, info)
 
 
-def boot(arch: str = "x86_64", **options: Any) -> Guest:  # noqa: ANN401
+def boot(arch: str = "x86_64", **options: Any) -> Guest:
     """A machine booted to its shell, which waits for input. Options as in `power_on`."""
     guest = power_on(arch, **options)
     guest.run()
@@ -126,38 +142,35 @@ class Guest:
 
     def insmod(self, module: str | Path | bytes, params: str = "", **values: object) -> ModuleHandle:
         """Load a module: a path, its bytes, or the name of a sample. Raises ModuleError with Linux's errno."""
-        from emukern.kmod import load
-
         blob = module if isinstance(module, bytes) else self._module_bytes(str(module))
         text = " ".join([params] * bool(params) + [f"{name}={value}" for name, value in values.items()])
         before = set(self.k.modules)
-        task = self.k.spawn("insmod", load.load_thread, blob=blob, args=text)
-        self._errno(self._result(task))
+        self._errno(self.k.spawn("insmod", host_insmod, blob=blob, args=text))
         (name,) = set(self.k.modules) - before
         return ModuleHandle(self, name)
 
     def _module_bytes(self, name: str) -> bytes:
-        from emukern.samples import sample
-
         path = Path(name)
         if not path.suffix and not path.exists():
+            from emukern.samples import sample
+
             path = sample(name, self.arch)
         try:
             return path.read_bytes()
         except OSError as error:
             raise ModuleError(error.errno or 5, f"could not load module {name}: {error.strerror}") from None
 
-    @staticmethod
-    def _errno(result: int) -> None:
-        if result >> 63:
-            raise ModuleError((1 << 64) - result)
+    def _errno(self, task: Task) -> None:
+        """Wait for a thread that answers 0 or a negative errno; the reason is the last line the kernel logged."""
+        seen = self.k.log.records[-1].seq if self.k.log.records else -1
+        result = self._result(task)
+        if result >> 63 or result < 0:
+            reasons = [record.text for record in self.k.log.records if record.seq > seen]
+            raise ModuleError(-result if result < 0 else (1 << 64) - result, reasons[-1] if reasons else "")
 
     def rmmod(self, name: str) -> None:
         """Unload a module. Raises ModuleError with Linux's errno."""
-        from emukern.kmod import unload
-
-        task = self.k.spawn("rmmod", unload.unload_thread, name=name, flags=0)
-        self._errno(self._result(task))
+        self._errno(self.k.spawn("rmmod", host_rmmod, module=name))
 
     def module(self, name: str) -> ModuleHandle:
         """A loaded module."""
@@ -207,13 +220,13 @@ class Guest:
         """Heap blocks alive: address, size and who allocated them."""
         return [block for block in self.k.heap.live() if block[2] != "host"]
 
-    def save(self) -> Any:  # noqa: ANN401
+    def save(self) -> Any:
         """A snapshot to `restore`."""
         from emukern import snapshot
 
         return snapshot.save(self.k)
 
-    def restore(self, saved: Any) -> None:  # noqa: ANN401
+    def restore(self, saved: Any) -> None:
         """Put everything back as it was when `saved` was made."""
         from emukern import snapshot
 

@@ -1,7 +1,7 @@
 """Structures that system calls exchange with user programs, where architectures lay them out differently.
 
-Each `arch/<name>/userabi.py` fills one `UserAbi`. What is the same everywhere (dirent64, termios, statx, utsname) is
-packed by the code that needs it.
+Each `arch/<name>/userabi.py` fills one `UserAbi`. What is the same everywhere (dirent64, termios, statx,
+utsname) is packed by the code that needs it.
 """
 
 from __future__ import annotations

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from emukern import elf
 from emukern.arch import Arch
+from emukern.errors import GuestFault
+from emukern.flow import Continuation
 from emukern.kernel.area import Area
 from emukern.kernel.bootinfo import built, constants
+
 try:
     from emukern.kernel.chrdev import CharDevices
 except ImportError:
@@ -30,6 +33,8 @@ from emukern.machine.pagetable import PageTables
 from emukern.machine.ram import PAGE, Ram
 
 if TYPE_CHECKING:
+    from emukern.kernel.devfs import DevFs
+    from emukern.kernel.vfs import Vfs
     from emukern.kmod.module import Module
     from emukern.machine.console import Console
 
@@ -121,7 +126,7 @@ class Kernel:
         self.rng = random.Random(seed)
         self.sched = Sched()
         self.log = Log(self.clock, self.console, self.sched)
-        self.heap = Heap(self.pages, self.mem, self.vmalloc_area)
+        self.heap = Heap(self.mem, self.pages, self.vmalloc_area)
         self.timers = Timers()
         self.tty = Tty()
         self.chrdev = CharDevices()
@@ -132,8 +137,8 @@ class Kernel:
         self.part_state: dict[str, Any] = {}  # what single export files remember, by their own key
         self.lazy: list[tuple[str, str]] = []  # stubs of missing symbols: (symbol, module)
         self.lazy_symbols = False
-        self.vfs: Any = None
-        self.devfs: Any = None
+        self.vfs: Vfs
+        self.devfs: DevFs
         self.power: tuple[str, int] | None = None
         self.panic: str | None = None
         self.booted = False  # the boot task has become init and is now the idle task
@@ -149,8 +154,6 @@ class Kernel:
         return symbol.value if symbol else 0
 
     def _fetch(self, address: int, size: int) -> bytes:
-        from emukern.errors import GuestFault
-
         try:
             return self.mem.read(address, size)
         except GuestFault as fault:
@@ -231,7 +234,7 @@ class Kernel:
         slot = len(export.slots()) + self.lazy.index((name, module))
         return self.arch.layout.stubs + slot * export.STUB_SIZE
 
-    def spawn(self, name: str, function: Any, **data: Any) -> Task:  # noqa: ANN401
+    def spawn(self, name: str, function: Continuation, **data: Any) -> Task:
         """A kernel thread whose first act is `function(k, 0, **data)`."""
         from emukern.kernel.process import new_thread
 

@@ -238,7 +238,8 @@ class UserMemory:
 
     def cstr(self, addr: SupportsIndex, limit: int = PAGE) -> bytes:
         """The string at `addr`, without its NUL. Errno(ENAMETOOLONG) when `limit` bytes hold none."""
-        address, parts, left = addr.__index__(), [], limit
+        address, left = addr.__index__(), limit
+        parts: list[bytes] = []
         while left > 0:
             chunk = min(left, PAGE - address % PAGE)
             part = self.copy_from(address, chunk)

@@ -29,10 +29,9 @@ def new_task(k: Kernel, name: str, ppid: int) -> Task:
 
 def set_task_struct(k: Kernel, task: Task) -> None:
     """Write what modules may read of their task: pid and comm."""
-    from emukern.cdecl import abi
     from emukern.ptr import Ptr
 
-    struct = Ptr(k.mem, task.task_struct, abi().type("struct task_struct *"))
+    struct = Ptr(k.mem, task.task_struct, "struct task_struct *")
     struct.pid = task.pid
     k.mem.write(struct.address_of_("comm").addr_, task.name.encode("latin-1", "replace")[:15].ljust(16, b"\0"))
 
@@ -48,7 +47,9 @@ def new_thread(k: Kernel, name: str, function: Continuation, data: dict[str, Any
 
 def fork(k: Kernel, parent: Task) -> Task:
     """A copy of `parent` that returns 0 from its system call."""
-    assert parent.mm is not None and parent.fds is not None and parent.fs is not None
+    assert parent.mm is not None
+    assert parent.fds is not None
+    assert parent.fs is not None
     child = new_task(k, parent.name, parent.pid)
     child.mm = parent.mm.copy(k)
     child.fds, child.fs = parent.fds.fork(), parent.fs.fork()

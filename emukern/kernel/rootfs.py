@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
 from emukern.kernel.devfs import DevFs
-from emukern.kernel.ramfs import new_ramfs
 from emukern.kernel.inode import HostBlob
+from emukern.kernel.ramfs import new_ramfs
 from emukern.kernel.vfs import Vfs
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
     from emukern.kernel.kernel import Kernel
 
 FOLDERS = ("bin", "dev", "etc", "mnt", "proc", "sys", "tmp")
@@ -26,7 +25,7 @@ def populate(k: Kernel) -> int:
     k.vfs = Vfs(new_ramfs(k))
     for folder in FOLDERS:
         k.vfs.mkdir(f"/{folder}")
-    built = resources.files("emukern") / "built" / k.arch.name
+    built = Path(str(resources.files("emukern"))) / "built" / k.arch.name
     count = _files(k, built / "bin", "/bin", 0o755)
     if (built / "bin32").is_dir():
         k.vfs.mkdir("/bin32")
@@ -48,7 +47,7 @@ def populate(k: Kernel) -> int:
     return count
 
 
-def _files(k: Kernel, source: Traversable, target: str, mode: int) -> int:
+def _files(k: Kernel, source: Path, target: str, mode: int) -> int:
     if not source.is_dir():
         return 0
     names = sorted(entry.name for entry in source.iterdir() if entry.is_file() and entry.name.islower())

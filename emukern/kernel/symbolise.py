@@ -41,7 +41,7 @@ def backtrace(k: Kernel) -> list[str]:
 
 def _frame_chain(k: Kernel, fp: int, sp: int, stack: int) -> list[str]:
     """Saved frame pointer and return address: at fp on x86_64, below fp on riscv64."""
-    found = []
+    found: list[str] = []
     offset = -16 if k.arch.registers.ra is not None else 0
     while sp <= fp < stack + k.stack_size and fp % 8 == 0 and len(found) < MAX_DEPTH:
         above, caller = k.mem.u64(fp + offset), k.mem.u64(fp + offset + 8)

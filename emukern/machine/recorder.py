@@ -16,7 +16,7 @@ NUMBERED = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_voi
 PLAIN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
-def recorder(cpu: Cpu, name: str) -> Any:  # noqa: ANN401
+def recorder(cpu: Cpu, name: str) -> Any:
     """The hook of native.c called `name`, as a C callback over `cpu`."""
     state, handle = cpu.state, cpu.uc._uch
 

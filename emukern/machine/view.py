@@ -22,7 +22,7 @@ HANDLE_TO_CPU, CPU_TO_STATE = 440, 296  # first guess: the manylinux wheel
 PROBES = (0x5AFE_0001_0203_0405, 0x0123_4567_89AB_CDEF)
 
 
-def fields_at(address: int, registers: Registers) -> Any:  # noqa: ANN401
+def fields_at(address: int, registers: Registers) -> Any:
     """The fields of `registers` over the memory at `address`: ctypes objects, live."""
     view = SimpleNamespace()
     for name, (offset, kind, count) in registers.fields.items():
@@ -73,7 +73,7 @@ def _scan(fd: int, handle: int, saved: bytes) -> int | None:
     return None
 
 
-def agrees(uc: Uc, view: Any, register_id: int, index: int) -> bool:  # noqa: ANN401
+def agrees(uc: Uc, view: Any, register_id: int, index: int) -> bool:
     """Self-test: what the API writes the view reads, and the other way round."""
     before = view.gpr[index]
     for probe in PROBES:

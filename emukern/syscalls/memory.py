@@ -9,7 +9,7 @@ from emukern.errors import Errno
 from emukern.kernel.mm import AddressSpace, VmArea
 from emukern.kernel.sequence import Answer
 from emukern.machine.ram import PAGE
-from emukern.syscalls.table import Int, Loff, Ptr, Size, UInt, ULong, syscall
+from emukern.syscalls.table import Int, Ptr, Size, UInt, ULong, syscall
 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel

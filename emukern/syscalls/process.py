@@ -64,7 +64,8 @@ def _strings(k: Kernel, array: int) -> list[bytes]:
 def execve(k: Kernel, path: Ptr, argv: Ptr, envp: Ptr) -> Answer | Enter:
     """Replace the program; on success the old one is gone."""
     task = k.current
-    assert task.fs is not None and task.fds is not None
+    assert task.fs is not None
+    assert task.fds is not None
     name = k.user.cstr(path).decode("utf-8", "surrogateescape")
     arguments, environment = _strings(k, argv), _strings(k, envp)
     inode = k.vfs.lookup(k, name, task.fs.cwd)
@@ -107,7 +108,8 @@ def wait4(k: Kernel, pid: Int, status: Ptr, options: UInt, _rusage: Ptr) -> Answ
     """A child that is over: its pid, its exit code at `status`."""
     if options & ~(WNOHANG | WUNTRACED):
         raise Errno(errno.EINVAL)
-    children = [t for t in k.sched.tasks.values() if t.ppid == k.current.pid and t.user and _wanted(k, t, pid)]
+    everyone = k.sched.tasks.values()
+    children = [t for t in everyone if t.ppid == k.current.pid and t.user and _wanted(k, t, pid)]
     if not children:
         raise Errno(errno.ECHILD)
     for child in children:

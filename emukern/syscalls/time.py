@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
+from emukern.arch.structs import UserAbi
 from emukern.errors import Errno
 from emukern.flow import Wait
 from emukern.kernel.sequence import Answer
@@ -18,8 +19,9 @@ CLOCKS = {0: "realtime", 1: "now", 4: "now", 5: "realtime", 6: "now", 7: "now"} 
 TIMER_ABSTIME = 1
 
 
-def _abi(k: Kernel):  # noqa: ANN202
-    return k.arch.userabi.USERABI.compat if k.current.compat else k.arch.userabi.USERABI
+def _abi(k: Kernel) -> UserAbi:
+    native: UserAbi = k.arch.userabi.USERABI
+    return native.compat or native if k.current.compat else native
 
 
 def _clock(k: Kernel, clock: int) -> int:

@@ -57,7 +57,7 @@ def interrupts(cpu: Cpu) -> bool:
     return bool(cpu.view.mstatus.value & SIE)
 
 
-def return_address(k: Any) -> int:  # noqa: ANN401
+def return_address(k: Any) -> int:
     """The link register."""
     return int(k.cpu.gpr[RA])
 

@@ -1,6 +1,7 @@
 """What 32-bit programs (i386, through int 0x80) see of this architecture: numbers and structures.
 
-Their 64-bit members are aligned to 4 bytes only, which the formats below spell out (arch/x86/include/uapi/asm/stat.h).
+Their 64-bit members are aligned to 4 bytes only, which the formats below spell out
+(arch/x86/include/uapi/asm/stat.h).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ SYSCALLS = COMPAT_SYSCALLS
 
 # st_dev st_ino | st_mode st_nlink st_uid st_gid | st_rdev st_size st_blksize st_blocks | 3 times | unused
 STAT = Struct("<II HHHH IIII IIIIII 8x")
-# st_dev | old st_ino | st_mode st_nlink st_uid st_gid | st_rdev | st_size st_blksize st_blocks | 3 times | st_ino
+# st_dev | old st_ino | st_mode st_nlink st_uid st_gid | st_rdev st_size st_blksize st_blocks | times | st_ino
 STAT64 = Struct("<Q4x I IIII Q4x qIQ IIIIII Q")
 
 

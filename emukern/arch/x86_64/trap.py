@@ -62,7 +62,7 @@ def interrupts(cpu: Cpu) -> bool:
     return bool(cpu.uc.reg_read(RFLAGS) & INTERRUPT_FLAG)
 
 
-def return_address(k: Any) -> int:  # noqa: ANN401
+def return_address(k: Any) -> int:
     """The quadword on top of the stack."""
     return int(k.mem.u64(k.cpu.gpr[RSP]))
 
