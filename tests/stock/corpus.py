@@ -91,15 +91,20 @@ class Bench:
 
     def buffer(self, content: bytes | int) -> int:
         """The address of new guest memory holding `content`, or of that many zeros."""
-        data = bytes(content)
-        address = self.call("vzalloc", max(len(data), 1))
+        address: int = self.guest.alloc(bytes(content) or b"\0")
         assert address, "the guest is out of memory"
-        self.guest.write(address, data)
         return address
 
     def read(self, address: int, n: int) -> bytes:
-        data: bytes = self.guest.read(address, n)
+        data: bytes = self.guest.k.mem.read(address, n)
         return data
+
+    def write(self, address: int, data: bytes) -> None:
+        self.guest.k.mem.write(address, data)
+
+    def messages(self) -> list[tuple[int, str]]:
+        """Level and text of everything in the kernel log."""
+        return [(record.level, record.text) for record in self.guest.dmesg()]
 
     def word(self, address: int) -> int:
         """The pointer or unsigned long at `address`."""

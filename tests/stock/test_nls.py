@@ -20,7 +20,7 @@ class Charset:
 
     def decode(self, data: bytes) -> str | None:
         """One character, or None where the table says EINVAL."""
-        self.bench.guest.write(self.scratch, data.ljust(8, b"\0"))
+        self.bench.write(self.scratch, data.ljust(8, b"\0"))
         function = self.bench.word(self.table + CHAR2UNI)
         length = self.bench.call_int(function, self.scratch, len(data), self.scratch + 8)
         if length < 0:

@@ -34,11 +34,11 @@ def test_outcome(bench: Bench, name: str) -> None:
     if record is None:
         pytest.skip(f"{name} is not among the modules chosen for {bench.arch}")
     bench.load(*record["deps"])
-    before = len(bench.guest.dmesg())
+    before = len(bench.messages())
     assert bench.insmod_errno(name) == record["insmod_errno"]
-    inserted = len(bench.guest.dmesg())
+    inserted = len(bench.messages())
     assert bench.rmmod_errno(name) == record["rmmod_errno"]
-    messages = bench.guest.dmesg()
+    messages = bench.messages()
     stable = record["stable"]
     assert shape(messages[before:inserted], stable) == shape(recorded(record["insmod_kmsg"]), stable)
     assert shape(messages[inserted:], stable) == shape(recorded(record["rmmod_kmsg"]), stable)
