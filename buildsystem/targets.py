@@ -19,9 +19,10 @@ SHARED = (
     "-ferror-limit=5",
     "-fmacro-backtrace-limit=1",
 )
-# Backtraces name every caller only when frames are real, so there are no sibling calls. Plain char is unsigned, as
-# it is in Linux since 6.2 on every architecture.
-KERNEL = (*SHARED, "-funsigned-char", "-g", "-gdwarf-4", "-fno-optimize-sibling-calls", "-mno-omit-leaf-frame-pointer")
+# Backtraces name every caller only when frames are real, so there are no sibling calls. Plain char is
+# unsigned, as in Linux since 6.2 on every architecture.
+TRACEABLE = ("-g", "-gdwarf-4", "-fno-optimize-sibling-calls", "-mno-omit-leaf-frame-pointer")
+KERNEL = (*SHARED, *TRACEABLE, "-funsigned-char")
 USER = (*SHARED, "-Wextra", "-Wno-unused-parameter", "-g0", "-ffunction-sections", "-fdata-sections")
 
 

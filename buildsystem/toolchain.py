@@ -97,6 +97,6 @@ class Toolchain:
         known = self._header_digests.get(folder)
         if known is None:
             files = sorted(path for path in folder.rglob("*.h") if path.is_file())
-            parts = [part for path in files for part in (path.as_posix(), path.read_bytes())]
+            parts = [part for path in files for part in (str(path.relative_to(folder)), path.read_bytes())]
             known = self._header_digests[folder] = digest(*parts)
         return known

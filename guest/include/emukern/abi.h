@@ -338,7 +338,7 @@ struct iov_iter;
 struct dir_context;
 struct vm_area_struct;
 
-/* The order of Linux 6.1; members that need what is not here are void pointers. */
+/* The order of Linux 6.1.192 (splice_eof came in a stable release); members that need what is not here are void pointers. */
 struct file_operations {
 	struct module *owner;
 	loff_t (*llseek)(struct file *file, loff_t offset, int whence);
@@ -366,6 +366,7 @@ struct file_operations {
 	void *flock;
 	void *splice_write;
 	void *splice_read;
+	void *splice_eof;
 	void *setlease;
 	void *fallocate;
 	void *show_fdinfo;
