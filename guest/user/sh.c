@@ -102,8 +102,8 @@ wait_pipeline(const int *pids, int n)
   if(interactive)
     ioctl(0, TIOCSPGRP, &shell);
   if(!WIFEXITED(status) && WTERMSIG(status) == SIGINT){
-    interrupted = 1;
-    write_all(2, "\n", 1);
+    interrupted = interactive;
+    write_all(2, "\n", interactive);  // the terminal's cursor stands behind ^C
   } else if(!WIFEXITED(status) && WTERMSIG(status) != SIGPIPE)
     dprintf(2, "%s\n", signal_description(WTERMSIG(status)));
   return status_of(status);
