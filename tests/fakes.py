@@ -1,17 +1,19 @@
-"""A kernel without a CPU: enough parts to call system call handlers with, and user memory as one dictionary."""
+"""A kernel without a CPU: enough parts to call system calls with, and user memory as one block."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from emukern import flow
 from emukern.arch.riscv64 import userabi as riscv64_abi
 from emukern.arch.x86_64 import userabi as x86_64_abi
 from emukern.errors import Errno
 from emukern.kernel.devfs import DevFs
-from emukern.kernel.files import FileTable, FsContext
-from emukern.kernel.pipe import PipeFs
+from emukern.kernel.fdtable import FileTable, FsContext
+from emukern.kernel.log import Log
+from emukern.kernel.procfs import ProcFs
 from emukern.kernel.ramfs import RamFs
 from emukern.kernel.tty import Tty
 from emukern.kernel.vfs import Vfs
@@ -62,7 +64,7 @@ class FakeUser:
 @dataclass
 class FakeTask:
     pid: int
-    files: FileTable
+    fds: FileTable
     fs: FsContext
     name: str = "test"
     ppid: int = 0
@@ -103,23 +105,8 @@ class FakeConsole:
         self.output += data
 
 
-@dataclass
-class FakeRecord:
-    seq: int
-    level: int
-    time_ns: int
-    text: str
-
-
-class FakeLog:
-    def __init__(self):
-        self.records = []
-
-    def emit(self, k, level, text):
-        self.records.append(FakeRecord(len(self.records), level, 1_000_000 * len(self.records), text))
-
-
 class FakeClock:
+    jumped = 10_000_000_000
     now = 12_340_000_000
     realtime = 1_700_000_000_123_456_789
     hz = 250
@@ -132,7 +119,7 @@ class FakeArch:
 
 
 class FakeKernel:
-    """`k` as far as files go. `sys(name, *args)` makes a system call; text and bytes are put into user memory."""
+    """`k` as far as files go. `sys(name, *args)` is a system call; text and bytes go into user memory."""
 
     release = "0.1.0"
     chrdev = None
@@ -140,13 +127,17 @@ class FakeKernel:
     def __init__(self, arch="x86_64"):
         self.arch = FakeArch(arch)
         self.user, self.sched, self.console = FakeUser(), FakeSched(), FakeConsole()
-        self.log, self.clock, self.rng = FakeLog(), FakeClock(), random.Random(1)
-        self.tty, self.pipes, self.vfs, self.devfs = Tty(), PipeFs(), Vfs(RamFs()), DevFs()
+        self.clock, self.rng = FakeClock(), random.Random(1)
+        self.log = Log(self.clock, None, self.sched)
+        self.pages = SimpleNamespace(total=1000, used=250)
+        self.tty, self.vfs, self.devfs = Tty(), Vfs(RamFs()), DevFs()
         self.vfs.mkdir("/dev")
         self.vfs.mount("/dev", self.devfs)
+        self.vfs.mkdir("/proc")
+        self.vfs.mount("/proc", ProcFs())
         self.current = self.task(2)
         self.pointer = USER
-        self.modules = {}
+        self.modules, self.init_args = {}, ()
 
     def task(self, pid):
         task = FakeTask(pid, FileTable(), FsContext(self.vfs.root))
@@ -164,7 +155,7 @@ class FakeKernel:
         return address
 
     def retry(self, name, *args):
-        """The system call's answer, or "-ENAME"; a retry of the one before as far as the task is concerned."""
+        """The system call's answer, or "ENAME"; for the task it is the one before, tried again."""
         raw = tuple(self.put(a.encode() + b"\0") if isinstance(a, str) else a for a in args)
         raw = tuple(self.put(a) if isinstance(a, bytes) else a for a in raw)
         call = table.load_all()[name]

@@ -7,10 +7,11 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+import emukern.kernel.tty  # noqa: F401  its files register themselves
 from emukern.errors import Errno
 from emukern.flow import Wait
-from emukern.kernel import tty
-from emukern.kernel.inode import as_directory, decode
+from emukern.kernel.inode import as_directory, decode, filesystem
+from emukern.kernel.log import DEFAULT_LEVEL, NEWS
 from emukern.kernel.openfile import File, device, makedev
 from emukern.kernel.ramfs import RamFs
 from emukern.kernel.sequence import Answer
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20  # bytes made at a time for a large read
 LEVEL = re.compile(r"<(\d+)>")  # priority in front of a text for the log: facility * 8 + level
-DEFAULT_LEVEL = 4  # KERN_WARNING, for a text that names none
 
 NODES = (
     ("null", 1, 3, 0o666),
@@ -32,7 +32,6 @@ NODES = (
     ("tty", 5, 0, 0o666),
     ("console", 5, 1, 0o600),
 )
-assert tty.TtyFile  # importing it registers the terminals
 
 
 class DevFs(RamFs):
@@ -67,6 +66,15 @@ class DevFs(RamFs):
             here = as_directory(inode)
         if here.lookup(None, last):
             here.remove(None, last)
+
+
+@filesystem("devtmpfs")
+def the_devfs(k: Kernel) -> DevFs:
+    """There is one, mounted at boot."""
+    if k.devfs.root.covers:
+        raise Errno(errno.EBUSY)
+    there: DevFs = k.devfs
+    return there
 
 
 class StreamFile(File):
@@ -150,7 +158,7 @@ class KmsgFile(StreamFile):
                 raise Errno(errno.EAGAIN)
             if k.current.woken == "signal":
                 raise Errno(errno.EINTR)
-            return Wait(("log",))
+            return Wait(NEWS)
         text = f"{record.level},{record.seq},{record.time_ns // 1000},-;{record.text}\n".encode(
             "utf-8", "surrogateescape"
         )
@@ -173,5 +181,5 @@ class KmsgFile(StreamFile):
         level, named = DEFAULT_LEVEL, LEVEL.match(text)
         if named:
             level, text = int(named[1]) & 7, text[named.end() :]
-        k.log.emit(k, level, text)
+        k.log.emit(level, text)
         return len(data)

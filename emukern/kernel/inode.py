@@ -1,14 +1,15 @@
 """Inodes: what a filesystem consists of. ramfs.py, procfs.py and hostfs.py derive theirs from these.
 
-A directory knows the directory above it; any other inode is reached through its directory's entries, so hard links
-need nothing special. Names are str: UTF-8, with surrogateescape for other bytes. Everyone is root here, so permission
-bits are kept and shown but forbid nothing.
+A directory knows the directory above it; any other inode is reached through its directory's entries, so
+hard links need nothing special. Names are str: UTF-8, with surrogateescape for other bytes. Everyone is
+root here, so permission bits are kept and shown but forbid nothing.
 """
 
 from __future__ import annotations
 
 import errno
 import stat
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from emukern.kernel.openfile import File
 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
+
+    Maker = Callable[[Kernel], "Filesystem"]
 
 
 def encode(name: str) -> bytes:
@@ -36,7 +39,7 @@ def host_content(path: str) -> bytes:
 
 
 class HostBlob:
-    """The content of a file of the installed package, read when it is first needed. State holds its path alone."""
+    """The content of a file of the installed package, read when first needed. State holds its path alone."""
 
     __slots__ = ("path",)
 
@@ -155,7 +158,7 @@ class Directory(Inode):
         raise Errno(errno.EPERM)
 
     def rename(self, k: Kernel | None, name: str, to: Directory, to_name: str) -> None:
-        """Move an entry within this filesystem over whatever has the new name; the caller has checked both."""
+        """Move an entry over whatever has the new name in this filesystem; the caller has checked both."""
         raise Errno(errno.EPERM)
 
 
@@ -164,10 +167,27 @@ class Filesystem:
 
     kind = "none"
     readonly = False
+    fixed = False  # inodes are made anew on each look, so what chmod does would be lost
     root: Directory
 
     def __init__(self) -> None:
         self.dev = 0  # device number, given by mount
+
+
+# What mount can make, by kind.
+FILESYSTEMS: dict[str, Callable[[Kernel], Filesystem]] = {}
+
+
+def filesystem(kind: str) -> Callable[[Maker], Maker]:
+    """Decorator: `function(k)` makes a filesystem that the guest may mount; refuses duplicates."""
+
+    def register(make: Maker) -> Maker:
+        if kind in FILESYSTEMS:
+            raise ValueError(f"two filesystems are named {kind}")
+        FILESYSTEMS[kind] = make
+        return make
+
+    return register
 
 
 def as_directory(inode: Inode) -> Directory:

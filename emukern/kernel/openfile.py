@@ -1,7 +1,8 @@
 """Open files: what read, write, lseek and ioctl act on.
 
-A `File` is one open file description, as POSIX calls it: a position and flags shared by every descriptor that dup or
-fork made of it. Its class says what it does: here the ones over plain data, in pipe.py, tty.py and devfs.py the others.
+A `File` is one open file description, as POSIX calls it: a position and flags shared by every descriptor
+that dup or fork made of it. Its class says what it does: those over plain data and over modules' devices
+are here, the others in pipe.py, tty.py and devfs.py.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from emukern.errors import Errno
 from emukern.kernel.sequence import Answer
 
 if TYPE_CHECKING:
-    from emukern.kernel.kernel import Kernel
-
     from emukern.arch.structs import Stat
     from emukern.kernel.inode import Directory, Inode
+    from emukern.kernel.kernel import Kernel
 
 # Open flags, as in include/uapi/asm-generic/fcntl.h; x86 has the same.
 O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE = 0, 1, 2, 3
@@ -185,7 +185,7 @@ class TextFile(File):
 
 
 class DirectoryFile(File):
-    """A directory being listed. The list is fixed when it is read from its start, so removing entries skips none."""
+    """A directory being listed. The list is fixed when read from its start: removing entries skips none."""
 
     __slots__ = ("listing",)
     inode: Directory

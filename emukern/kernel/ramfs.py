@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
 from emukern.kernel import openfile
-from emukern.kernel.inode import Content, Directory, Filesystem, HostBlob, Inode
+from emukern.kernel.inode import Content, Directory, Filesystem, HostBlob, Inode, filesystem
 from emukern.kernel.openfile import File, major, minor
 
 if TYPE_CHECKING:
@@ -200,3 +200,9 @@ def now(k: Kernel | None, inode: Inode) -> int:
     if k is not None:
         return k.clock.realtime
     return inode.fs.born if isinstance(inode.fs, RamFs) else 0
+
+
+@filesystem("ramfs")
+@filesystem("tmpfs")
+def new_ramfs(k: Kernel) -> RamFs:
+    return RamFs(k.clock.realtime)

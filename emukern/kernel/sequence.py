@@ -15,7 +15,7 @@ Step = tuple[str | None, tuple[tuple[str, Any], ...]]  # a continuation's name a
 
 
 def after(k: Kernel, answer: Answer, then: Continuation, **data: Any) -> Answer:
-    """Go on with `then(k, rv, **data)` when `answer` has become a number: now, or after the guest code it calls.
+    """Go on with `then(k, rv, **data)` when `answer` is a number: now, or after the guest code it calls.
 
     A failure of that guest code arrives as a negative `rv`. A `Wait` is passed on: its trap starts again.
     """

@@ -1,7 +1,7 @@
 """The console terminal: termios, line editing and echo, signals from keys (drivers/tty/n_tty.c).
 
-The host's side calls `receive` for what was typed, `end_of_input` when a script is over and `resize`; what the guest
-prints goes to `k.console`. There is one terminal; /dev/console and /dev/tty are both it.
+The host's side calls `receive` for what was typed, `end_of_input` when a script is over and `resize`; what
+the guest prints goes to `k.console`. There is one terminal; /dev/console and /dev/tty are both it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from emukern.kernel.openfile import File, device
 from emukern.kernel.sequence import Answer
 
 if TYPE_CHECKING:
-    from emukern.kernel.kernel import Kernel
-
     from emukern.kernel.inode import Inode
+    from emukern.kernel.kernel import Kernel
 
 # include/uapi/asm-generic/termbits.h and ioctls.h; x86 has the same.
 ICRNL, INLCR, IGNCR, ISTRIP, IUTF8 = 0o400, 0o100, 0o200, 0o40, 0o40000
@@ -30,6 +29,7 @@ VINTR, VQUIT, VERASE, VKILL, VEOF, VTIME, VMIN, VEOL, VWERASE, VEOL2 = 0, 1, 2, 
 TCGETS, TCSETS, TCSETSW, TCSETSF, TCSBRK, TCFLSH = 0x5401, 0x5402, 0x5403, 0x5404, 0x5409, 0x540B
 TIOCSCTTY, TIOCGPGRP, TIOCSPGRP, TIOCGWINSZ, TIOCSWINSZ = 0x540E, 0x540F, 0x5410, 0x5413, 0x5414
 FIONREAD, TIOCNOTTY, TIOCGSID = 0x541B, 0x5422, 0x5429
+TCIFLUSH, TCIOFLUSH = 0, 2  # TCFLSH's arguments
 SIGINT, SIGQUIT, SIGWINCH = 2, 3, 28
 
 TERMIOS = Struct("<IIIIB19s")  # struct ktermios: four flag words, line discipline, control characters
@@ -38,14 +38,13 @@ BUFFER = 4096  # typed bytes kept; more are refused with a bell (N_TTY_BUF_SIZE)
 DISABLED = 0  # a control character that is no key (_POSIX_VDISABLE)
 TENTH = 100_000_000  # VTIME's unit, in nanoseconds
 TAB = 8
-NO_KEYS = bytes(19)
 
 
 def default_keys() -> bytes:
     """c_cc of INIT_C_CC. Keys for what this terminal lacks (stop, suspend, reprint, literal) are disabled."""
-    keys = bytearray(NO_KEYS)
-    for place, key in ((VINTR, 3), (VQUIT, 28), (VERASE, 127), (VKILL, 21), (VEOF, 4), (VMIN, 1), (VWERASE, 23)):
-        keys[place] = key
+    keys = bytearray(19)
+    keys[VINTR], keys[VQUIT], keys[VERASE], keys[VKILL], keys[VWERASE], keys[VEOF] = 3, 28, 127, 21, 23, 4
+    keys[VMIN] = 1
     return bytes(keys)
 
 
@@ -235,7 +234,7 @@ class Tty:
     # The guest's side.
 
     def read(self, k: Kernel, buf: int, count: int, nonblocking: bool = False) -> Answer:
-        """Up to a line, or in raw mode what VMIN and VTIME say (with both set, the first bytes end the wait)."""
+        """Up to a line, or in raw mode what VMIN and VTIME say (both: the first byte ends the wait)."""
         task = k.current
         if self.session and task.sid == self.session and task.pgid != self.foreground != 0:
             raise Errno(errno.EIO)  # there is no job control that could stop a background reader
@@ -271,18 +270,16 @@ class Tty:
         self.ready.clear()
 
     def ioctl(self, k: Kernel, cmd: int, arg: int) -> Answer:
-        match cmd:
-            case 0x5401:
-                flags = (self.iflag, self.oflag, self.cflag, self.lflag)
-                k.user.copy_to(arg, TERMIOS.pack(*flags, 0, self.keys))
-            case 0x5402 | 0x5403 | 0x5404:
-                self._set_termios(k, arg, flush=cmd == TCSETSF)
-            case 0x5409:
-                pass  # output never waits
-            case 0x540B:
+        if cmd == TCGETS:
+            flags = (self.iflag, self.oflag, self.cflag, self.lflag)
+            k.user.copy_to(arg, TERMIOS.pack(*flags, 0, self.keys))
+        elif cmd in (TCSETS, TCSETSW, TCSETSF):
+            self._set_termios(k, arg, flush=cmd == TCSETSF)
+        elif cmd == TCFLSH:
+            if arg in (TCIFLUSH, TCIOFLUSH):
                 self.flush_input()
-            case _:
-                return self._session_ioctl(k, cmd, arg)
+        elif cmd != TCSBRK:  # which waits for output, and output never waits
+            return self._session_ioctl(k, cmd, arg)
         return 0
 
     def _set_termios(self, k: Kernel, arg: int, flush: bool) -> None:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from emukern.errors import Errno
 from emukern.kernel import openfile
 from emukern.kernel.inode import Content, Directory, Filesystem, Inode, as_directory, encode, writable
+from emukern.kernel.inode import HostBlob as HostBlob
 from emukern.kernel.openfile import File, makedev
+from emukern.kernel.pipe import PipeFs
 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
@@ -34,7 +36,7 @@ class Mount:
 class Found:
     """Where a walk ended: entry `name` of `parent`, and its inode if it exists.
 
-    `name` is "." , ".." or "/" when the path does not end in a name. `slash`: the path insists on a directory.
+    `name` is ".", ".." or "/" if the path does not end in a name; `slash`: it insists on a directory.
     """
 
     parent: Directory
@@ -53,20 +55,39 @@ class Vfs:
 
     fs: Filesystem
     mounts: list[Mount] = field(default_factory=list)
+    last_dev: int = 0
 
     def __post_init__(self) -> None:
         self.root = self.fs.root
         self._attach(Mount("rootfs", "/", self.fs))
+        self.pipes = PipeFs()
 
     def _attach(self, mount: Mount) -> None:
         self.mounts.append(mount)
-        mount.fs.dev = makedev(0, len(self.mounts))
+        self.last_dev += 1
+        mount.fs.dev = makedev(0, self.last_dev)
 
-    def mount(self, path: str, fs: Filesystem, source: str = "") -> None:
-        """Show `fs` at the directory `path`."""
-        directory = self.directory(None, path)
+    def mount(
+        self,
+        path: str,
+        fs: Filesystem,
+        source: str = "",
+        k: Kernel | None = None,
+        base: Directory | None = None,
+    ) -> None:
+        """Show `fs` at the directory `path`; raises EPERM where directories do not last."""
+        directory = self.directory(k, path, base)
+        if directory.fs.fixed and directory is not directory.fs.root:
+            raise Errno(errno.EPERM)
         self._attach(Mount(source or fs.kind, self.path_of(directory), fs))
         directory.mounted, fs.root.covers = fs.root, directory
+
+    def unmount(self, fs: Filesystem) -> None:
+        """Undo `mount`; the caller has made sure that nobody uses it."""
+        below, fs.root.covers = fs.root.covers, None
+        assert below is not None
+        below.mounted = None
+        self.mounts = [each for each in self.mounts if each.fs is not fs]
 
     def parent(self, directory: Directory) -> Directory:
         """What ".." is in a directory."""
@@ -136,7 +157,9 @@ class Vfs:
         inode = directory.lookup(k, name)
         return top(inode) if isinstance(inode, Directory) else inode
 
-    def lookup(self, k: Kernel | None, path: str, base: Directory | None = None, follow: bool = True) -> Inode:
+    def lookup(
+        self, k: Kernel | None, path: str, base: Directory | None = None, follow: bool = True
+    ) -> Inode:
         """The inode at `path`; raises ENOENT and what `walk` raises."""
         inode = self.walk(k, path, base, follow).inode
         if inode is None:
@@ -147,12 +170,14 @@ class Vfs:
         """The directory at `path`; raises ENOTDIR for anything else."""
         return as_directory(self.lookup(k, path, base))
 
-    def vacancy(self, k: Kernel | None, path: str, base: Directory | None = None, *, dir_: bool = False) -> Found:
-        """Where a new entry shall be: raises EEXIST if it exists, EROFS, and ENOENT in a removed directory."""
+    def vacancy(
+        self, k: Kernel | None, path: str, base: Directory | None = None, *, directory: bool = False
+    ) -> Found:
+        """Where a new entry shall be: raises EEXIST, EROFS, and ENOENT in a removed directory."""
         found = self.walk(k, path, base, follow=False)
         if found.inode is not None:
             raise Errno(errno.EEXIST)
-        if found.slash and not dir_:
+        if found.slash and not directory:
             raise Errno(errno.ENOENT)
         writable(found.parent)
         return found
@@ -160,7 +185,7 @@ class Vfs:
     def open(
         self, k: Kernel, path: str, flags: int = 0, mode: int = 0o666, base: Directory | None = None
     ) -> File:
-        """A new open file, which still needs `start`; `mode` is that of a file O_CREAT makes (umask applied)."""
+        """A new open file, which still needs `start`. `mode`: of a file that O_CREAT makes, umask applied."""
         exclusive = flags & openfile.O_CREAT and flags & openfile.O_EXCL
         found = self.walk(k, path, base, follow=not (flags & openfile.O_NOFOLLOW or exclusive))
         inode = found.inode

@@ -1,1 +1,1 @@
-"""The system calls of the tiny kernel, grouped as Linux groups them; `table` says how they are written and found."""
+"""The tiny kernel's system calls, grouped as Linux groups them; table.py says how they are written."""

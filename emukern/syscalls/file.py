@@ -1,23 +1,25 @@
-"""System calls on open files: reading and writing, positions, descriptors, pipes (fs/read_write.c, fs/fcntl.c)."""
+"""System calls on open files: read, write, positions, descriptors, pipes (fs/read_write.c, fs/fcntl.c)."""
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
-from emukern.flow import continuation
+from emukern.flow import Wait, continuation
 from emukern.kernel import openfile
-from emukern.kernel.openfile import MAX_COUNT, File
+from emukern.kernel.fdtable import MAX_FILES, descriptors
+from emukern.kernel.openfile import MAX_COUNT, File, ModuleDeviceFile
 from emukern.kernel.pipe import make_pipe
 from emukern.kernel.sequence import Answer, after
-from emukern.syscalls.table import Int, Loff, Long, Ptr, Size, UInt, syscall
+from emukern.syscalls.table import Int, Loff, Long, Ptr, Size, UInt, abi, syscall
 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
 
-    from emukern.arch.structs import UserAbi
 
 IOV_MAX = 1024
 F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 0, 1, 2, 3, 4, 1030
@@ -26,15 +28,9 @@ FIONBIO, FIONCLEX, FIOCLEX = 0x5421, 0x5450, 0x5451
 TWO_INTS = Struct("<ii")
 
 
-def abi(k: Kernel) -> UserAbi:
-    """The structure layouts of the program that made this system call."""
-    native: UserAbi = k.arch.userabi.USERABI
-    return native.compat or native if k.current.compat else native
-
-
 def readable(k: Kernel, fd: int) -> File:
     """The file behind `fd`; raises EBADF when it is not open for reading."""
-    file = k.current.files.get(fd)
+    file = descriptors(k).get(fd)
     if not file.readable:
         raise Errno(errno.EBADF)
     return file
@@ -42,7 +38,7 @@ def readable(k: Kernel, fd: int) -> File:
 
 def writable(k: Kernel, fd: int) -> File:
     """The file behind `fd`; raises EBADF when it is not open for writing."""
-    file = k.current.files.get(fd)
+    file = descriptors(k).get(fd)
     if not file.writable:
         raise Errno(errno.EBADF)
     return file
@@ -62,14 +58,41 @@ def write(k: Kernel, fd: Int, buf: Ptr, count: Size) -> Answer:
 def pread64(k: Kernel, fd: Int, buf: Ptr, count: Size, pos: Loff) -> Answer:
     if pos < 0:
         raise Errno(errno.EINVAL)
-    return readable(k, fd).pread(k, buf, min(count, MAX_COUNT), pos)
+    file, count = readable(k, fd), min(count, MAX_COUNT)
+    if isinstance(file, ModuleDeviceFile):
+        return at_position(k, fd, file, pos, partial(file.read, k, buf, count))
+    return file.pread(k, buf, count, pos)
 
 
 @syscall
 def pwrite64(k: Kernel, fd: Int, buf: Ptr, count: Size, pos: Loff) -> Answer:
     if pos < 0:
         raise Errno(errno.EINVAL)
-    return writable(k, fd).pwrite(k, buf, min(count, MAX_COUNT), pos)
+    file, count = writable(k, fd), min(count, MAX_COUNT)
+    if isinstance(file, ModuleDeviceFile):
+        return at_position(k, fd, file, pos, partial(file.write, k, buf, count))
+    return file.pwrite(k, buf, count, pos)
+
+
+def at_position(
+    k: Kernel, fd: int, file: ModuleDeviceFile, pos: int, transfer: Callable[[], Answer]
+) -> Answer:
+    """A module's read or write takes the file's position, so that is lent to it and put back."""
+    old, file.pos = file.pos, pos
+    try:
+        answer = transfer()
+    except Errno:
+        file.pos = old
+        raise
+    if isinstance(answer, Wait):
+        file.pos = old
+    return after(k, answer, restore_position, fd=fd, pos=old)
+
+
+@continuation
+def restore_position(k: Kernel, rv: int, fd: int, pos: int) -> Answer:
+    descriptors(k).get(fd).pos = pos
+    return rv
 
 
 def segments(k: Kernel, vec: int, count: int) -> list[tuple[int, int]]:
@@ -104,17 +127,17 @@ def readv(k: Kernel, fd: Int, vec: Ptr, count: Int) -> Answer:
 
 @syscall
 def writev(k: Kernel, fd: Int, vec: Ptr, count: Int) -> Answer:
-    """One write of all parts together; a module's device gets the first part and the program goes on from there."""
+    """One write of all parts together; a module's device gets the first, the program goes on from there."""
     file = writable(k, fd)
     parts = segments(k, vec, count) or [(0, 0)]
-    if len(parts) == 1 or isinstance(file, openfile.ModuleDeviceFile):
+    if len(parts) == 1 or isinstance(file, ModuleDeviceFile):
         return file.write(k, *parts[0])
     return file.write_data(k, b"".join(k.user.copy_from(base, length) for base, length in parts))
 
 
 @syscall
 def lseek(k: Kernel, fd: Int, offset: Long, whence: UInt) -> Answer:
-    file = k.current.files.get(fd)
+    file = descriptors(k).get(fd)
     if isinstance(file, openfile.PathFile):
         raise Errno(errno.EBADF)
     return file.lseek(k, offset, whence)
@@ -138,38 +161,38 @@ def store_position(k: Kernel, rv: int, result: int) -> Answer:
 
 @syscall
 def close(k: Kernel, fd: Int) -> Answer:
-    return k.current.files.close(k, fd)
+    return descriptors(k).close(k, fd)
 
 
 @syscall
 def dup(k: Kernel, fd: Int) -> Answer:
-    return k.current.files.dup(fd)
+    return descriptors(k).dup(fd)
 
 
 @syscall
 def dup2(k: Kernel, fd: Int, target: Int) -> Answer:
     if fd == target:
-        k.current.files.get(fd)
+        descriptors(k).get(fd)
         return fd
-    return k.current.files.dup_to(k, fd, target)
+    return descriptors(k).dup_to(k, fd, target)
 
 
 @syscall
 def dup3(k: Kernel, fd: Int, target: Int, flags: Int) -> Answer:
     if fd == target or flags & ~openfile.O_CLOEXEC:
         raise Errno(errno.EINVAL)
-    return k.current.files.dup_to(k, fd, target, cloexec=bool(flags & openfile.O_CLOEXEC))
+    return descriptors(k).dup_to(k, fd, target, cloexec=bool(flags & openfile.O_CLOEXEC))
 
 
 @syscall
 def pipe2(k: Kernel, fds: Ptr, flags: Int) -> Answer:
     if flags & ~(openfile.O_CLOEXEC | openfile.O_NONBLOCK):
         raise Errno(errno.EINVAL)
-    table, cloexec = k.current.files, bool(flags & openfile.O_CLOEXEC)
+    table, cloexec = descriptors(k), bool(flags & openfile.O_CLOEXEC)
     first = table.lowest_free()
     second = table.lowest_free(first + 1)
     k.user.copy_to(fds, TWO_INTS.pack(first, second))
-    reader, writer = make_pipe(k.pipes, flags & openfile.O_NONBLOCK)
+    reader, writer = make_pipe(k.vfs.pipes, flags & openfile.O_NONBLOCK)
     table.add(reader, cloexec=cloexec)
     table.add(writer, cloexec=cloexec)
     return 0
@@ -183,10 +206,10 @@ def pipe(k: Kernel, fds: Ptr) -> Answer:
 @syscall
 def fcntl(k: Kernel, fd: Int, cmd: Int, arg: Long) -> Answer:
     """Descriptors and flags; locks are not there and answer EINVAL."""
-    table = k.current.files
+    table = descriptors(k)
     file = table.get(fd)
     if cmd in (F_DUPFD, F_DUPFD_CLOEXEC):
-        if arg < 0 or arg >= 1024:
+        if arg < 0 or arg >= MAX_FILES:
             raise Errno(errno.EINVAL)
         return table.dup(fd, cloexec=cmd == F_DUPFD_CLOEXEC, start=arg)
     if cmd == F_GETFD:
@@ -210,11 +233,11 @@ def fcntl64(k: Kernel, fd: Int, cmd: Int, arg: Long) -> Answer:
 
 @syscall
 def ioctl(k: Kernel, fd: Int, cmd: UInt, arg: Ptr) -> Answer:
-    file = k.current.files.get(fd)
+    file = descriptors(k).get(fd)
     if isinstance(file, openfile.PathFile):
         raise Errno(errno.EBADF)
     if cmd in (FIOCLEX, FIONCLEX):
-        k.current.files.mark(fd, cmd == FIOCLEX)
+        descriptors(k).mark(fd, cmd == FIOCLEX)
         return 0
     if cmd == FIONBIO:
         wanted = openfile.O_NONBLOCK if k.user.u32(arg) else 0
@@ -225,7 +248,7 @@ def ioctl(k: Kernel, fd: Int, cmd: UInt, arg: Ptr) -> Answer:
 
 @syscall
 def ftruncate(k: Kernel, fd: Int, size: Long) -> Answer:
-    file = k.current.files.get(fd)
+    file = descriptors(k).get(fd)
     if isinstance(file, openfile.PathFile):
         raise Errno(errno.EBADF)
     if size < 0 or not file.writable:
@@ -242,7 +265,7 @@ def ftruncate64(k: Kernel, fd: Int, size: Loff) -> Answer:
 @syscall
 def fsync(k: Kernel, fd: Int) -> Answer:
     """Everything is in memory: there is nothing to wait for."""
-    file = k.current.files.get(fd)
+    file = descriptors(k).get(fd)
     if isinstance(file, openfile.PathFile):
         raise Errno(errno.EBADF)
     file.fsync(k)

@@ -3,8 +3,8 @@
     @syscall
     def lseek(k: Kernel, fd: Int, offset: Long, whence: UInt) -> Answer: ...
 
-The name is the number's name in <asm/unistd.h>; an annotation says how the register is read. A module of system calls
-needs `from __future__ import annotations`: the annotations are read as text.
+The name is the number's name in <asm/unistd.h>; an annotation says how the register is read. A module of
+system calls needs `from __future__ import annotations`: the annotations are read as text.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import TYPE_CHECKING
-
-from emukern.kernel.sequence import Answer
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from emukern.arch.structs import UserAbi
     from emukern.kernel.kernel import Kernel
 
 Int = int  # signed 32 bits; what is above them in the register does not count
@@ -30,6 +29,7 @@ Ptr = int  # a user address, unchecked
 Loff = int  # loff_t: signed 64 bits; a 32-bit program passes it in two registers, low half first
 
 Decoder = Callable[[tuple[int, ...]], int]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SystemCall:
     """One entry: `native` and `compat` read the arguments of 64-bit and of 32-bit programs."""
 
     name: str
-    function: Callable[..., Answer]
+    function: Callable[..., Any]
     parameters: tuple[tuple[str, str], ...]  # name and kind, for traces
     native: tuple[Decoder, ...]
     compat: tuple[Decoder, ...]
@@ -46,15 +46,15 @@ class SystemCall:
         """The C values behind the argument registers `args`, all six of them."""
         return [decode(args) for decode in (self.compat if compat else self.native)]
 
-    def invoke(self, k: Kernel, args: tuple[int, ...], compat: bool) -> Answer:
-        """Answer one trap."""
+    def invoke(self, k: Kernel, args: tuple[int, ...], compat: bool) -> Any:
+        """Answer one trap with what a handler may answer (flow.py); raises Errno."""
         return self.function(k, *[decode(args) for decode in (self.compat if compat else self.native)])
 
 
 SYSCALLS: dict[str, SystemCall] = {}
 
 
-def syscall(function: Callable[..., Answer]) -> Callable[..., Answer]:
+def syscall(function: Handler) -> Handler:
     """Register a handler under its own name; refuses a second one of that name."""
     assert isinstance(function, FunctionType)
     name = function.__name__.rstrip("_")
@@ -98,6 +98,12 @@ def signed(value: int, width: int) -> int:
     """The low `width` bits of `value` as a two's complement number."""
     half = 1 << (width - 1)
     return ((value & ((1 << width) - 1)) ^ half) - half
+
+
+def abi(k: Kernel) -> UserAbi:
+    """The structure layouts of the program that made this system call."""
+    native: UserAbi = k.arch.userabi.USERABI
+    return native.compat or native if k.current.compat else native
 
 
 def load_all() -> dict[str, SystemCall]:

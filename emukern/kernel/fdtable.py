@@ -11,9 +11,8 @@ from emukern.kernel.openfile import File
 from emukern.kernel.sequence import Answer, after
 
 if TYPE_CHECKING:
-    from emukern.kernel.kernel import Kernel
-
     from emukern.kernel.inode import Directory
+    from emukern.kernel.kernel import Kernel
 
 MAX_FILES = 1024  # descriptors of one process (RLIMIT_NOFILE)
 
@@ -104,7 +103,7 @@ class FileTable:
         return self._close_each(k, sorted(self.cloexec))
 
     def close_all(self, k: Kernel) -> Answer:
-        """Close everything, as exit does. The table must stay `k.current.files` until the answer is 0."""
+        """Close everything, as exit does. The table must stay `k.current.fds` until the answer is 0."""
         return self._close_each(k, sorted(self.files))
 
     def _close_each(self, k: Kernel, fds: list[int]) -> Answer:
@@ -125,6 +124,22 @@ class FileTable:
         self.mark(fd, cloexec)
 
 
+def descriptors(k: Kernel) -> FileTable:
+    """The current process's table; raises EBADF in a kernel thread, which has none."""
+    table = k.current.fds
+    if table is None:
+        raise Errno(errno.EBADF)
+    return table
+
+
+def context(k: Kernel) -> FsContext:
+    """Where the current process is; raises ENOENT in a kernel thread."""
+    fs = k.current.fs
+    if fs is None:
+        raise Errno(errno.ENOENT)
+    return fs
+
+
 def drop(k: Kernel, file: File) -> Answer:
     """One descriptor less; the last one releases the file. Nobody is left to hear of a failure."""
     file.refs -= 1
@@ -136,7 +151,7 @@ def drop(k: Kernel, file: File) -> Answer:
 
 @continuation
 def close_rest(k: Kernel, rv: int, fds: tuple[int, ...]) -> Answer:
-    return k.current.files._close_each(k, list(fds))
+    return descriptors(k)._close_each(k, list(fds))
 
 
 @continuation
