@@ -1,4 +1,4 @@
-"""The loop: run the CPU, take a Trap, answer it, go on (DESIGN §3). Nothing is suspended in Python while the guest runs."""
+"""The loop: run the CPU, take a Trap, answer it, go on (DESIGN §3). No Python frame is suspended meanwhile."""
 
 from __future__ import annotations
 

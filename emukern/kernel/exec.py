@@ -96,7 +96,8 @@ def _build_stack(
     execfn = push(path.encode("utf-8", "surrogateescape") + b"\0")
     environment = [push(s + b"\0") for s in reversed(envp)][::-1]
     arguments = [push(s + b"\0") for s in reversed(argv)][::-1]
-    headers = next((s.vaddr + head.phoff - s.offset for s in segments if s.offset <= head.phoff < s.offset + s.filesz), 0)
+    inside = (s for s in segments if s.offset <= head.phoff < s.offset + s.filesz)
+    headers = next((s.vaddr + head.phoff - s.offset for s in inside), 0)
     vector = [
         (AT_PHDR, headers), (AT_PHENT, head.phentsize), (AT_PHNUM, head.phnum), (AT_PAGESZ, PAGE), (AT_BASE, 0),
         (AT_FLAGS, 0), (AT_ENTRY, head.entry), (AT_UID, 0), (AT_EUID, 0), (AT_GID, 0), (AT_EGID, 0),

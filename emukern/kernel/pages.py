@@ -7,7 +7,7 @@ from emukern.machine.ram import PAGE, Ram
 
 
 class Pages:
-    """Frames from physical address `first` to the end of RAM; `refs` counts the users of shared ones beyond the first."""
+    """Frames from physical address `first` to the end of RAM; `refs` counts the users of a shared one but the first."""
 
     def __init__(self, ram: Ram, first: int) -> None:
         self._ram = ram
@@ -68,13 +68,13 @@ class Pages:
             else:
                 merged.append((phys, size))
         self._free = {}
-        found = 0
+        found: int | None = None
         for phys, size in merged:
-            if not found and size >= n:
+            if found is None and size >= n:
                 found = phys
                 phys, size = phys + n * PAGE, size - n
             if size:
                 self._free.setdefault(size, []).append(phys)
-        if not found:
+        if found is None:
             raise MemoryError(f"no {n} free pages in a row among {self.total - self.used}")
         return found

@@ -1,4 +1,4 @@
-"""The file system as a boot leaves it: programs, sample modules, /dev, /proc, and a host folder at /mnt if one is shared."""
+"""The file system as a boot leaves it: programs, sample modules, /dev, /proc, and at /mnt a host folder if shared."""
 
 from __future__ import annotations
 

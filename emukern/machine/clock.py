@@ -6,7 +6,7 @@ HZ = 250
 NS_PER_BLOCK = 4
 NS_PER_JIFFY = 1_000_000_000 // HZ
 EPOCH = 1_700_000_000 * 1_000_000_000  # what the real-time clock says at reset, in ns since 1970
-INITIAL_JIFFIES = (1 << 32) - 300 * HZ  # as Linux: wraps five minutes after boot, to find bugs early
+INITIAL_JIFFIES = (1 << 32) - 300 * HZ  # as Linux: wraps five minutes after boot, to find bugs
 
 
 class Clock:

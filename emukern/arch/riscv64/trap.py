@@ -101,7 +101,7 @@ def decode(cpu: Cpu, kind: int, number: int) -> Trap:
         return _ecall(cpu, in_user)
     cpu.pc -= 4
     if number in (12, 13, 15):
-        # An atomic on a read-only page says 15 and on an absent one 13: the handler maps what it may, then it comes back.
+        # An atomic on an absent page says 13 (load): once the page is there it comes back with 15.
         return Fault(cpu.view.fault_address.value, number == 15, number == 12, in_user)
     name, signo = EXCEPTIONS.get(number, (f"exception {number}", signal.SIGSEGV))
     return CpuException(name, signo, in_user)
