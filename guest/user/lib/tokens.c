@@ -47,11 +47,12 @@ static char *
 skip_word(char *s)
 {
   for(; *s && strchr(" \t\n;&|<>", *s) == NULL; s++){
-    if(*s == '\\' && *++s == 0)
+    if(*s == '\\'){
+      if(*++s == 0)
+        return NULL;
+    } else if(*s == '\'' && (s = strchr(s + 1, '\'')) == NULL)
       return NULL;
-    else if(*s == '\'' && s[-1] != '\\' && (s = strchr(s + 1, '\'')) == NULL)
-      return NULL;
-    else if(*s == '"' && s[-1] != '\\' && (s = skip_double_quoted(s)) == NULL)
+    else if(*s == '"' && (s = skip_double_quoted(s)) == NULL)
       return NULL;
   }
   return s;
