@@ -33,11 +33,11 @@ static int __init oops_init(void)
 	return 0;
 }
 
-static void __exit oops_exit(void)
+static void __exit oops_leave(void)
 {
 }
 
 module_init(oops_init);
-module_exit(oops_exit);
+module_exit(oops_leave);
 MODULE_DESCRIPTION("Writes through a NULL pointer three calls deep, so that the backtrace has names to show");
 MODULE_LICENSE("GPL");

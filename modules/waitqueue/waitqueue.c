@@ -1,6 +1,7 @@
 // The device /dev/waitqueue: reading it sleeps until somebody writes
 #include <linux/cdev.h>
 #include <linux/device.h>
+#include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/spinlock.h>

@@ -14,8 +14,8 @@ int alloc_chrdev_region(dev_t *dev, unsigned int first, unsigned int count, cons
 int register_chrdev_region(dev_t from, unsigned int count, const char *name);
 void unregister_chrdev_region(dev_t from, unsigned int count);
 
+#define no_llseek NULL
 loff_t noop_llseek(struct file *file, loff_t offset, int whence);
-loff_t no_llseek(struct file *file, loff_t offset, int whence);
 loff_t default_llseek(struct file *file, loff_t offset, int whence);
 loff_t fixed_size_llseek(struct file *file, loff_t offset, int whence, loff_t size);
 int nonseekable_open(struct inode *inode, struct file *file);

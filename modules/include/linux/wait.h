@@ -80,7 +80,7 @@ static inline bool waitqueue_active(struct wait_queue_head *head)
 	({                                                                                   \
 		long __left = (timeout);                                                     \
 		bool __held = false;                                                         \
-		long __failed = EMUKERN_WAIT(queue, __held = !!(condition), state, 0, !__left, \
+		long __failed = EMUKERN_WAIT(queue, (__held = !!(condition)), state, 0, !__left, \
 					     __left = schedule_timeout(__left));             \
 		__failed ? __failed : __held && !__left ? 1 : __left;                        \
 	})
