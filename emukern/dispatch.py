@@ -145,9 +145,10 @@ def _enter_kernel(k: Kernel, task: Task, kind: str, call: Call) -> None:
         sp = task.stack + k.stack_size - 64
     else:
         sp = (cpu.gpr[registers.sp] - RED_ZONE) & -16
-    words = call.args
-    if len(words) > len(registers.args):
-        raise ValueError("a guest function called from Python takes register arguments only")
+    words, beyond = call.args[: len(registers.args)], call.args[len(registers.args) :]
+    sp -= -(-len(beyond) // 2) * 16
+    for i, word in enumerate(beyond):
+        k.mem.put_u64(sp + 8 * i, word)
     if registers.ra is None:
         sp -= 8
         k.mem.put_u64(sp, k.kret)

@@ -82,6 +82,7 @@ class Arch:
     emulate: Callable[[Cpu], bool]  # answers an instruction the engine leaves to us; False: really invalid
     va_list: str  # "sysv": a __va_list_tag; "pointer": a pointer to 8-byte slots
     stub: bytes  # code of one export stub
+    percpu_relative: bool  # per-CPU symbols are offsets from a base register
     call_stack_slot: int  # bytes a call pushes
     disassembler: tuple[str, ...]  # capstone's architecture and modes
     user_entry: Callable[[int, int, bool], tuple[int, ...]]  # pc, sp, 32-bit? → the words enter_user takes

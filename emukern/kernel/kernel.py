@@ -108,6 +108,7 @@ class Kernel:
         root_name = "boot_root" if "boot_root" in self.names else "boot_pml4"
         self.kernel_root = self.names[root_name].value - layout.image + layout.ram
         self.mem.root = self.kernel_root
+        self.percpu_base = self.names["percpu_area"].value if arch.percpu_relative else 0
         self.kret = self.names["kret"].value
         self.enter_user = self.names["enter_user"].value
         self._make_parts(seed)
@@ -184,7 +185,7 @@ class Kernel:
                     kind = "func" if self.names[real].type == elf.STT_FUNC else "data"
                     image.table[real] = Symbol(real, self.names[real].value, None, gpl, kind)
                     break
-            if symbol.shndx and symbol.type != elf.STT_FILE:
+            if symbol.shndx not in (elf.SHN_UNDEF, elf.SHN_ABS) and symbol.type != elf.STT_FILE:
                 rows.append((name, symbol.value, "T" if symbol.type == elf.STT_FUNC else "D"))
         python = Exports("kernel")
         export.install_data(self)

@@ -66,6 +66,8 @@ class ModuleHost(Protocol):
     taints: set[str]  # letters of the kernel's taint flags
     vermagic: str | None  # what a module's vermagic must be; None: anything will do
 
+    percpu_base: int  # where the CPU's per-CPU variables start; what %gs holds on x86_64, 0 elsewhere
+
     def lazy_stub(self, name: str, module: str) -> int | None:
         """A stand-in for a symbol nobody offers, or None to refuse the module."""
         ...

@@ -117,11 +117,12 @@ def allocate_percpu(k: ModuleHost, file: ModuleFile, module: Module) -> None:
     if section.align > PAGE:
         k.log.emit(WARNING, f"{file.name}: per-cpu alignment {section.align} > {PAGE}")
     try:
-        # With one CPU, whose per-CPU offset is 0, any pages that a module reaches will do.
+        # There is one CPU, so any pages that a module reaches will do.
         module.percpu = k.module_area.alloc(-(-section.size // PAGE))
     except MemoryError:
         text = f"{file.name}: Could not allocate {section.size} bytes percpu data"
         raise Refused(errno.ENOMEM, (WARNING, text)) from None
+    module.percpu_offset = module.percpu - k.percpu_base
     k.mem.write(module.percpu, file.elf.bytes_of(section))
 
 

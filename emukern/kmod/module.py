@@ -70,6 +70,7 @@ class Module:
     regions: tuple[Region, ...] = ()
     sections: dict[str, int] = field(default_factory=dict)
     percpu: int = 0
+    percpu_offset: int = 0  # what its symbols get: from the CPU's own base
     this_module: int = 0
     init: int = 0
     exit: int = 0

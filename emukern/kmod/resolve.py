@@ -42,7 +42,7 @@ class Resolver:
         count = len(self.file.elf.sections)
         shndx = rows["shndx"].astype(np.int64)
         inside = (shndx > elf.SHN_UNDEF) & (shndx < count)
-        bases = section_addresses(self.file, layout, self.module.percpu)
+        bases = section_addresses(self.file, layout, self.module.percpu_offset)
         values: Array = rows["value"] + bases[np.where(inside, shndx, 0)]
         special = np.flatnonzero(~inside & (shndx != elf.SHN_ABS))[1:]  # the first symbol is the empty one
         for index in special.tolist():

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, SupportsIndex
 
 
+_UNNAMED = b".$"  # compilers' local labels (.L1) and RISC-V mapping symbols ($x) name no function
+_MANY = 20_000  # rows from which on sorting is worth an import of numpy
+
+
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """Something modules may bind to. `owner` is the exporting module's name, None for the kernel."""
@@ -128,12 +132,23 @@ class SymbolTable:
 
     def _by_address(self) -> tuple[array[int], array[int]]:
         if self._order is None or self._sorted is None:
-            # Compilers' local labels (.L1) and RISC-V mapping symbols ($x) name no function.
-            named = (i for i, at in enumerate(self.starts) if self.strings[at] not in b".$")
-            order = sorted(named, key=self.values.__getitem__)
-            self._order = array("I", order)
-            self._sorted = array("Q", (self.values[i] for i in order))
+            if len(self.values) > _MANY:
+                self._order, self._sorted = self._sort_with_numpy()
+            else:
+                named = (i for i, at in enumerate(self.starts) if self.strings[at] not in _UNNAMED)
+                self._order = array("I", sorted(named, key=self.values.__getitem__))
+                self._sorted = array("Q", (self.values[i] for i in self._order))
         return self._order, self._sorted
+
+    def _sort_with_numpy(self) -> tuple[array[int], array[int]]:
+        import numpy as np
+
+        first = np.frombuffer(self.strings, np.uint8)[np.frombuffer(self.starts, np.uint32)]
+        named = np.flatnonzero(~np.isin(first, np.frombuffer(_UNNAMED, np.uint8)))
+        values = np.frombuffer(self.values, np.uint64)[named]
+        order = np.argsort(values, kind="stable")
+        rows = named[order].astype(np.uint32)
+        return array("I", rows.tobytes()), array("Q", values[order].tobytes())
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ ARCH = Arch(
     emulate=trap.emulate,
     va_list="pointer",
     stub=bytes.fromhex("73000000 8280").ljust(16, b"\0"),  # ecall; ret
+    percpu_relative=False,
     call_stack_slot=0,
     disassembler=("CS_ARCH_RISCV", "CS_MODE_RISCV64", "CS_MODE_RISCVC"),
     user_entry=trap.user_entry,

@@ -22,6 +22,7 @@ ARCH = Arch(
     emulate=trap.emulate,
     va_list="sysv",
     stub=bytes((0xCD, trap.EXPORT_VECTOR, 0xC3)).ljust(16, b"\xcc"),  # int $0xf1; ret
+    percpu_relative=True,
     call_stack_slot=8,
     disassembler=("CS_ARCH_X86", "CS_MODE_64"),
     user_entry=trap.user_entry,
