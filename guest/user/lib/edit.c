@@ -73,7 +73,12 @@ read_escape(void)
   case 'F':
     return KEY_END;
   case '~':
-    return number == 3 ? KEY_DELETE : number == 1 || number == 7 ? KEY_HOME : number == 4 || number == 8 ? KEY_END : KEY_NONE;
+    if(number == 3)
+      return KEY_DELETE;
+    if(number == 1 || number == 7)
+      return KEY_HOME;
+    if(number == 4 || number == 8)
+      return KEY_END;
   }
   return c == KEY_EOF ? KEY_EOF : KEY_NONE;
 }
