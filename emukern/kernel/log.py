@@ -84,7 +84,7 @@ class Log:
         self._add(level, text.removesuffix("\n"), ended=True)
 
     def printk(self, data: bytes) -> int:
-        """Log what printk formatted, which may start with a level prefix; returns its length without that."""
+        """Log what printk formatted; returns its length without level prefix and newline at the end."""
         level, continues = None, False
         while len(data) >= 2 and data[0] == SOH and (48 <= data[1] <= 55 or data[1] == 0x63):
             if data[1] == 0x63:
@@ -99,7 +99,7 @@ class Log:
             self._continue(text[:-1] if ended else text, ended)
         else:
             self._add(DEFAULT_LEVEL if level is None else level, text[:-1] if ended else text, ended)
-        return len(data)
+        return len(text) - ended
 
     def _add(self, level: int, text: str, ended: bool) -> None:
         record = Record(self._next_seq, level, self.clock.now, text)
