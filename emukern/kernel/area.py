@@ -52,6 +52,7 @@ class Area:
         frames = self.allocations.pop(address)
         for i in range(len(frames)):
             self._tables.unmap(self._root, address + i * PAGE)
+        self._tables.prune(self._root, address, address + len(frames) * PAGE)
         self._cpu.flush_translations()
         for frame in reversed(frames):
             self._pages.free(frame)

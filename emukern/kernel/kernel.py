@@ -101,7 +101,7 @@ class Kernel:
         layout = arch.layout
         end = self.names["_end"].value - layout.image + layout.ram
         self.pages = Pages(ram, -(-end // PAGE) * PAGE)
-        self.tables = PageTables(arch.paging, ram, self.pages.alloc)
+        self.tables = PageTables(arch.paging, ram, self.pages.alloc, self.pages.free)
         self.mem = Memory(layout, ram, self.tables)
         self.user = UserMemory(self)
         self.args = ArgumentWords(arch, cpu, self.mem)

@@ -9,14 +9,18 @@ from emukern.machine.ram import PAGE, Ram
 
 
 class PageTables:
-    """All page tables of a machine. `alloc_table()` returns the physical address of a zeroed page."""
+    """All page tables of a machine. `alloc_table()` returns the physical address of a zeroed page, `free_table` takes it."""
 
-    def __init__(self, paging: Paging, ram: Ram, alloc_table: Callable[[], int]) -> None:
+    def __init__(
+        self, paging: Paging, ram: Ram, alloc_table: Callable[[], int], free_table: Callable[[int], None]
+    ) -> None:
         self._paging = paging
         self._words = ram.words
         self._base = ram.base
         self._size = ram.size
+        self._zeroes = memoryview(bytes(PAGE)).cast("Q")
         self._alloc = alloc_table
+        self._free = free_table
         self._shifts = tuple(12 + 9 * level for level in range(paging.levels - 1, -1, -1))
 
     def lookup(self, root: int, address: int) -> tuple[int, str] | None:
@@ -35,10 +39,10 @@ class PageTables:
                 return table & ~mask | address & mask, prot
         return None
 
-    def _slot(self, root: int, address: int, create: bool) -> int | None:
-        """Index into `words` of the last-level entry for `address`."""
+    def _slot(self, root: int, address: int, create: bool, level: int = 0) -> int | None:
+        """Index into `words` of the entry for `address` on `level`, 0 being the last one."""
         table = root
-        for shift in self._shifts[:-1]:
+        for shift in self._shifts[: -1 - level]:
             slot = ((table - self._base) >> 3) + (address >> shift & 511)
             decoded = self._paging.decode(self._words[slot])
             if decoded is None:
@@ -50,7 +54,7 @@ class PageTables:
                 raise ValueError(f"{address:#x} lies in a large page")
             else:
                 table = decoded[0]
-        return ((table - self._base) >> 3) + (address >> 12 & 511)
+        return ((table - self._base) >> 3) + (address >> self._shifts[-1 - level] & 511)
 
     def map(self, root: int, address: int, phys: int, prot: str) -> None:
         """Map one page, whatever was there before."""
@@ -63,6 +67,19 @@ class PageTables:
         slot = self._slot(root, address, False)
         if slot is not None:
             self._words[slot] = 0
+
+    def prune(self, root: int, start: int, end: int) -> None:
+        """Free the last-level tables of [start, end) that have become empty."""
+        span = PAGE << 9
+        for address in range(start & -span, end, span):
+            slot = self._slot(root, address, False)
+            if slot is not None:
+                first = slot & ~511
+                if self._words[first : first + 512] == self._zeroes:
+                    above = self._slot(root, address, False, level=1)
+                    assert above is not None
+                    self._words[above] = 0
+                    self._free(self._base + first * 8)
 
     def share(self, source: int, root: int, first: int) -> None:
         """Let `root` show what `source` shows from entry `first` of the top level on: the kernel's half."""

@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -106,6 +107,7 @@ def abi(k: Kernel) -> UserAbi:
     return native.compat or native if k.current.compat else native
 
 
+@cache
 def load_all() -> dict[str, SystemCall]:
     """Import every module of this package and answer the complete registry."""
     import emukern.syscalls as package

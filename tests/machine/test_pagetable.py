@@ -15,7 +15,8 @@ class Tables:
         self.base = self.arch.layout.ram
         self.ram = Ram(self.base, 256 * PAGE)
         self.next = self.base
-        self.tables = PageTables(self.arch.paging, self.ram, self.alloc)
+        self.freed = []
+        self.tables = PageTables(self.arch.paging, self.ram, self.alloc, self.freed.append)
         self.root = self.alloc()
         self.mem = Memory(self.arch.layout, self.ram, self.tables)
         self.mem.root = self.root
@@ -43,6 +44,18 @@ def test_unmapped_pages_are_gone(tables):
     tables.tables.unmap(tables.root, 0x40_0000)
     assert tables.tables.lookup(tables.root, 0x40_0000) is None
     tables.tables.unmap(tables.root, 0x7000_0000)  # nothing there: nothing happens
+
+
+def test_empty_tables_are_given_back(tables):
+    for page in (0x40_0000, 0x40_1000):
+        tables.tables.map(tables.root, page, tables.alloc(), "rw")
+    tables.tables.unmap(tables.root, 0x40_0000)
+    tables.tables.prune(tables.root, 0x40_0000, 0x40_1000)
+    assert tables.freed == []
+    tables.tables.unmap(tables.root, 0x40_1000)
+    tables.tables.prune(tables.root, 0x40_0000, 0x40_2000)
+    assert len(tables.freed) == 1
+    assert tables.tables.lookup(tables.root, 0x40_0000) is None
 
 
 def test_tables_below_counts_every_table(tables):
