@@ -181,6 +181,9 @@ kernel_touches_first(void)
   check(read(zero, p + PAGE - 10, 3 * PAGE) == 3 * PAGE);
   check(pipe2(ends, 0) == 0 && write(ends[1], p + 5 * PAGE, PAGE) == PAGE);
   check(read(ends[0], p + 6 * PAGE, PAGE) == PAGE && p[6 * PAGE] == 0);
+  check(read(open("/dev/null", O_RDONLY), p + 7 * PAGE, PAGE) == 0);  // nothing, to where nothing is yet
+  make_file("empty", "");
+  check(read(open("empty", O_RDONLY), p + 7 * PAGE, PAGE) == 0 && unlink("empty") == 0);
 }
 
 static void
