@@ -19,22 +19,36 @@ static dev_t number;
 static struct cdev cdev;
 static struct class *class;
 
-static ssize_t waitqueue_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+/* Moves up to `wanted` bytes out of the ring; 0 when another reader was faster. */
+static size_t take(char *to, size_t wanted)
 {
-	char taken[CAPACITY];
 	unsigned long flags;
+	size_t count;
 
-	if (!used && (file->f_flags & O_NONBLOCK))
-		return -EAGAIN;
-	if (wait_event_interruptible(readers, used > 0))
-		return -ERESTARTSYS;
 	spin_lock_irqsave(&lock, flags);
-	count = min(count, used);
-	memcpy(taken, ring, count);
+	count = min(wanted, used);
+	memcpy(to, ring, count);
 	memmove(ring, ring + count, used - count);
 	used -= count;
 	spin_unlock_irqrestore(&lock, flags);
-	return copy_to_user(buf, taken, count) ? -EFAULT : (ssize_t)count;
+	return count;
+}
+
+static ssize_t waitqueue_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+{
+	char taken[CAPACITY];
+	size_t got;
+
+	if (!count)
+		return 0;
+	do {
+		if (!READ_ONCE(used) && (file->f_flags & O_NONBLOCK))
+			return -EAGAIN;
+		if (wait_event_interruptible(readers, READ_ONCE(used) > 0))
+			return -ERESTARTSYS;
+		got = take(taken, count);
+	} while (!got);
+	return copy_to_user(buf, taken, got) ? -EFAULT : (ssize_t)got;
 }
 
 static ssize_t waitqueue_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)

@@ -5,7 +5,7 @@
 #include <linux/types.h>
 
 extern unsigned long volatile jiffies;
-u64 get_jiffies_64(void);
+#define get_jiffies_64() ((u64)jiffies)
 unsigned long __msecs_to_jiffies(unsigned int ms);
 unsigned long __usecs_to_jiffies(unsigned int us);
 unsigned int jiffies_to_msecs(unsigned long ticks);
