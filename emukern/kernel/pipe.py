@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
 from emukern.flow import Wait
+from emukern.kernel import signal
 from emukern.kernel.inode import Directory, Filesystem, Inode
 from emukern.kernel.openfile import O_RDONLY, O_WRONLY, File
 from emukern.kernel.sequence import Answer
@@ -82,9 +83,7 @@ class PipeWriter(File):
         if not pipe.readers:
             if done:
                 return done
-            from emukern.kernel.signal import send
-
-            send(k, k.current.pid, SIGPIPE)
+            signal.send(k, k.current.pid, SIGPIPE)
             raise Errno(errno.EPIPE)
         room = CAPACITY - len(pipe.data)
         if room < len(data) <= ATOMIC:

@@ -7,16 +7,17 @@ the guest prints goes to `k.console`. There is one terminal; /dev/console and /d
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
 from emukern.flow import Wait
+from emukern.kernel import signal
 from emukern.kernel.openfile import File, device
 from emukern.kernel.sequence import Answer
 
 if TYPE_CHECKING:
-    from emukern.kernel.inode import Inode
     from emukern.kernel.kernel import Kernel
 
 # include/uapi/asm-generic/termbits.h and ioctls.h; x86 has the same.
@@ -116,9 +117,8 @@ class Tty:
 
     def _signal(self, k: Kernel, number: int) -> None:
         if self.foreground:
-            from emukern.kernel.signal import send_group
-
-            send_group(k, self.foreground, number)
+            with suppress(Errno):  # nobody may be left in the group
+                signal.send_group(k, self.foreground, number)
 
     def _edit(self, k: Kernel, byte: int) -> None:
         """One key of a line being edited (canonical mode)."""
@@ -320,13 +320,11 @@ class Tty:
         return 0
 
 
-@device(5, 0)
 @device(5, 1)
 class TtyFile(File):
     """An open terminal."""
 
     __slots__ = ()
-    inode: Inode
 
     def read(self, k: Kernel, buf: int, count: int) -> Answer:
         return k.tty.read(k, buf, count, self.nonblocking)
@@ -336,3 +334,15 @@ class TtyFile(File):
 
     def ioctl(self, k: Kernel, cmd: int, arg: int) -> Answer:
         return k.tty.ioctl(k, cmd, arg)
+
+
+@device(5, 0)
+class ControllingTtyFile(TtyFile):
+    """/dev/tty: the terminal of the process's session; ENXIO if that has none."""
+
+    __slots__ = ()
+
+    def start(self, k: Kernel) -> Answer:
+        if k.tty.session not in (0, k.current.sid):
+            raise Errno(errno.ENXIO)
+        return 0
