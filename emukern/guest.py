@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex
 
 from emukern import arch as arches
 from emukern.errors import Errno, GuestOops, ModuleError, UsageError
-from emukern.flow import Call, continuation
+from emukern.flow import Call, Wait, continuation
 from emukern.kernel import process
 from emukern.kernel.kernel import Kernel
 from emukern.kernel.log import Record
@@ -28,6 +28,12 @@ MIN_MEMORY, MAX_MEMORY = 32 * MIB, 1024 * MIB
 def host_call(k: Kernel, rv: int, address: int, args: tuple[int, ...]) -> Call:
     """First act of the thread that runs a guest function for the host."""
     return Call(address, *args)
+
+
+@continuation
+def host_sleep(k: Kernel, rv: int, ns: int) -> int | Wait:
+    """Only act of the thread that lets time pass for the host."""
+    return 0 if k.current.woken else Wait(None, timeout=ns, interruptible=False)
 
 
 @continuation
@@ -117,6 +123,11 @@ class Guest:
     def run(self, until: Callable[[], bool] | None = None) -> Stop:
         """Let the guest run until `until()`, power-off or until nothing will ever happen again."""
         return run(self.k, until)
+
+    def advance(self, seconds: float) -> None:
+        """Let that much virtual time pass, with everything that happens in it."""
+        task = self.k.spawn("host", host_sleep, ns=round(seconds * 1_000_000_000))
+        self._result(task)
 
     def call(self, function: str | SupportsIndex, *args: SupportsIndex) -> int:
         """Call a guest function by exported name or address; returns its 64-bit result, unsigned."""

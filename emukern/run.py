@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from emukern import dispatch
+from emukern.errors import GuestPanic
 from emukern.kernel.kernel import Kernel
 from emukern.kernel.task import RUNNABLE, ZOMBIE, Task
 from emukern.machine.clock import NS_PER_JIFFY
@@ -28,6 +29,8 @@ def run(k: Kernel, until: Callable[[], bool] | None = None) -> Stop:
     """Run the machine until `until()`, power-off or eternal idleness. Raises GuestPanic and Unimplemented."""
     table.load_all()
     while True:
+        if k.panic is not None:
+            raise GuestPanic(k.panic)
         if k.power is not None:
             return Stop("poweroff", k.power[1])
         task = k.current

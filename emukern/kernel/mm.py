@@ -107,8 +107,8 @@ class AddressSpace:
         for area in self.overlapping(start, end):
             area.prot = prot
         # Pages come back with their new rights one fault at a time; no frame is lost.
-        for number in range(start // PAGE, end // PAGE):
-            if number in self.pages:
+        for number in self.pages:
+            if start <= number * PAGE < end:
                 k.tables.unmap(self.root, number * PAGE)
         k.cpu.flush_translations()
 
