@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,22 @@ def test_native_hook_that_does_not_compile_is_only_a_warning(checkout):
     assert done.returncode == 0
     assert "no native block hook: the Python one will be used" in done.stderr
     assert not (checkout / "emukern" / "built" / "native.so").exists()
+
+
+def test_wheel_carries_what_was_built(checkout):
+    pytest.importorskip("hatchling", reason="the backend of the package build is not installed")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
+    (checkout / "emukern" / "__init__.py").touch()
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (checkout / "dist").glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    built = checkout / "emukern" / "built"
+    made = {p.relative_to(checkout).as_posix() for p in built.rglob("*") if p.is_file()}
+    assert len(made) > 60
+    assert made <= names
+    assert not any(name.startswith(("guest/", "modules/", "buildsystem/")) for name in names)
+    # The tag names this platform exactly when the native hook is inside.
+    assert wheel.name.endswith("-py3-none-any.whl") == ("emukern/built/native.so" not in names)
