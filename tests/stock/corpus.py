@@ -70,7 +70,12 @@ class Bench:
             record = expected(self.arch).get(name)
             if record is None:
                 pytest.skip(f"{name} is not a module of the {self.arch} kernel")
-            self.guest.insmod(stock_module(self.arch, record["path"]))
+            self.insert(record["path"])
+
+    def insert(self, path: str) -> None:
+        """Insert the module at `path` below the tree, without riscv64's suffix .xz."""
+        suffix = ".xz" if self.arch == "riscv64" and not path.endswith(".xz") else ""
+        self.guest.insmod(stock_module(self.arch, path + suffix))
 
     def insmod_errno(self, name: str) -> int:
         """Insert one module; 0 or the errno of the refusal."""
