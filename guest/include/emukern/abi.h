@@ -10,47 +10,17 @@
 #define EMUKERN_ABI_H
 
 /* ---- types.h ---- */
-typedef signed char s8;
-typedef unsigned char u8;
-typedef short s16;
-typedef unsigned short u16;
-typedef int s32;
-typedef unsigned int u32;
-typedef long long s64;
-typedef unsigned long long u64;
-typedef signed char __s8;
-typedef unsigned char __u8;
-typedef short __s16;
-typedef unsigned short __u16;
-typedef int __s32;
-typedef unsigned int __u32;
-typedef long long __s64;
-typedef unsigned long long __u64;
-typedef unsigned short __le16;
-typedef unsigned short __be16;
-typedef unsigned int __le32;
-typedef unsigned int __be32;
-typedef unsigned long long __le64;
-typedef unsigned long long __be64;
+typedef signed char s8, __s8;
+typedef unsigned char u8, __u8;
+typedef short s16, __s16;
+typedef unsigned short u16, __u16, __le16, __be16, umode_t;
+typedef int s32, __s32, pid_t;
+typedef unsigned int u32, __u32, __le32, __be32, dev_t, uid_t, gid_t, fmode_t, gfp_t, slab_flags_t, __poll_t;
+typedef long long s64, __s64, loff_t, ktime_t, time64_t;
+typedef unsigned long long u64, __u64, __le64, __be64, phys_addr_t;
+typedef long ssize_t, off_t, ptrdiff_t;
+typedef unsigned long size_t, uintptr_t;
 typedef _Bool bool;
-typedef unsigned long size_t;
-typedef long ssize_t;
-typedef long ptrdiff_t;
-typedef unsigned long uintptr_t;
-typedef long long loff_t;
-typedef long off_t;
-typedef unsigned int dev_t;
-typedef unsigned short umode_t;
-typedef unsigned int fmode_t;
-typedef unsigned int gfp_t;
-typedef unsigned int slab_flags_t;
-typedef unsigned int __poll_t;
-typedef int pid_t;
-typedef unsigned int uid_t;
-typedef unsigned int gid_t;
-typedef long long ktime_t;
-typedef long long time64_t;
-typedef unsigned long long phys_addr_t;
 
 typedef struct { int counter; } atomic_t;
 typedef struct { long long counter; } atomic64_t;
@@ -359,22 +329,11 @@ struct file_operations {
 	int (*release)(struct inode *inode, struct file *file);
 	int (*fsync)(struct file *file, loff_t start, loff_t end, int datasync);
 	int (*fasync)(int fd, struct file *file, int on);
-	void *lock;
-	void *sendpage;
-	void *get_unmapped_area;
-	void *check_flags;
-	void *flock;
-	void *splice_write;
-	void *splice_read;
-	void *splice_eof;
-	void *setlease;
-	void *fallocate;
-	void *show_fdinfo;
-	void *copy_file_range;
-	void *remap_file_range;
-	void *fadvise;
-	void *uring_cmd;
-	void *uring_cmd_iopoll;
+	void *lock, *sendpage, *get_unmapped_area, *check_flags, *flock;
+	void *splice_write, *splice_read, *splice_eof;
+	void *setlease, *fallocate, *show_fdinfo;
+	void *copy_file_range, *remap_file_range, *fadvise;
+	void *uring_cmd, *uring_cmd_iopoll;
 };
 
 struct cdev {
