@@ -16,7 +16,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from emukern.errors import Errno, UsageError
@@ -80,6 +79,8 @@ def host_errors() -> Iterator[None]:
 
 def number_of(directory: Directory | None, name: str) -> int:
     """A stable inode number: made of the path below the shared folder."""
+    from hashlib import blake2b  # a boot without a shared folder shall not pay for it
+
     above = directory.ino.to_bytes(8, "little") if directory else b""
     return int.from_bytes(blake2b(above + encode(name), digest_size=6).digest(), "little") | 1 << 48
 
