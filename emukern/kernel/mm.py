@@ -218,7 +218,7 @@ class UserMemory:
         k, mm = self._k, self._k.current.mm
         if mm is None or address < 0 or address + n > mm.top:
             raise Errno(EFAULT)
-        for page in pages(address, n) if n else ():
+        for page in pages(address, n):
             found = k.tables.lookup(mm.root, page)
             allowed = found is not None and "u" in found[1] and (not write or "w" in found[1])
             if not allowed and not mm.fault(k, max(page, address), write, False):
@@ -227,14 +227,17 @@ class UserMemory:
     def copy_from(self, addr: SupportsIndex, n: int) -> bytes:
         """`n` bytes at the user address `addr`."""
         address = addr.__index__()
+        if not n:
+            return b""
         self._check(address, n, False)
         return self._k.mem.read(address, n)
 
     def copy_to(self, addr: SupportsIndex, data: bytes | bytearray | memoryview) -> None:
         """Put `data` at the user address `addr`; all or nothing."""
         address = addr.__index__()
-        self._check(address, len(data), True)
-        self._k.mem.write(address, data)
+        if data:
+            self._check(address, len(data), True)
+            self._k.mem.write(address, data)
 
     def cstr(self, addr: SupportsIndex, limit: int = PAGE) -> bytes:
         """The string at `addr`, without its NUL. Errno(ENAMETOOLONG) when `limit` bytes hold none."""
