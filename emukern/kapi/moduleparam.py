@@ -8,12 +8,12 @@ newline allowed.
 from __future__ import annotations
 
 import errno
-import re
 from typing import TYPE_CHECKING, Any
 
 from emukern.errors import Errno
 from emukern.flow import Call, continuation
 from emukern.kapi.export import address_of, export, export_data
+from emukern.kernel.kstrtox import kstrto, kstrtobool
 from emukern.ptr import Ptr
 
 if TYPE_CHECKING:
@@ -23,44 +23,6 @@ MAX_CHARP = 1024  # longest text of a charp parameter
 NOARG = 1  # KERNEL_PARAM_OPS_FL_NOARG: the parameter may be given without "="
 KP = "const struct kernel_param *"
 OPS = "struct kernel_param_ops"
-_DIGITS = re.compile(r"0[xX](?=[0-9a-fA-F])|0|")
-
-
-def kstrto(text: str, bits: int, signed: bool, base: int = 0) -> int:
-    """The number in `text` as kstrto<type> reads it. Raises `Errno`: ERANGE if too large, else EINVAL."""
-    sign, rest = (text[:1], text[1:]) if text[:1] in ("+", "-") else ("", text)
-    if sign == "-" and not signed:
-        raise Errno(errno.EINVAL)
-    prefix = _DIGITS.match(rest)
-    assert prefix is not None
-    if base == 0:
-        base = {"": 10, "0": 8}.get(prefix[0], 16)
-    if base == 16 and len(prefix[0]) == 2:
-        rest = rest[2:]
-    digits = "0123456789abcdef"[:base]
-    count = next((i for i, c in enumerate(rest) if c.lower() not in digits), len(rest))
-    number = int(rest[:count], base) if count else 0
-    if number >> 64:  # before the trailing text is looked at, as in Linux
-        raise Errno(errno.ERANGE)
-    if not count or rest[count:] not in ("", "\n"):
-        raise Errno(errno.EINVAL)
-    value = -number if sign == "-" else number
-    low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
-    if not low <= value < high:
-        raise Errno(errno.ERANGE)
-    return value
-
-
-def kstrtobool(text: str) -> bool:
-    """The truth in `text`, of which the first letters count. Raises `Errno` EINVAL."""
-    if text[:1] in ("y", "Y", "t", "T", "1"):
-        return True
-    if text[:1] in ("n", "N", "f", "F", "0"):
-        return False
-    answer = {"on": True, "of": False}.get(text[:2].lower())
-    if answer is None:
-        raise Errno(errno.EINVAL)
-    return answer
 
 
 def show(k: Kernel, buffer: Ptr, text: bytes) -> int:
@@ -76,7 +38,7 @@ def _number(name: str, bits: int, signed: bool, form: str) -> None:
 
     @export(f"int param_set_{name}(const char *val, {KP}kp)")
     def set_(k: Kernel, val: Ptr, kp: Ptr) -> int:
-        value = kstrto(val.str_(), bits, signed)
+        value = kstrto(k.mem.cstr(val), bits, signed=signed, base=0)
         k.mem.write(int(kp.arg), (value & (1 << bits) - 1).to_bytes(width, "little"))
         return 0
 
@@ -112,7 +74,7 @@ _number("hexint", 32, False, "{:#08x}")
 
 @export(f"int param_set_bool(const char *val, {KP}kp)")
 def param_set_bool(k: Kernel, val: Ptr, kp: Ptr) -> int:
-    k.mem.put_u8(int(kp.arg), kstrtobool(val.str_()) if val else True)
+    k.mem.put_u8(int(kp.arg), kstrtobool(k.mem.cstr(val)) if val else True)
     return 0
 
 
@@ -123,7 +85,7 @@ def param_get_bool(k: Kernel, buffer: Ptr, kp: Ptr) -> int:
 
 @export(f"int param_set_bool_enable_only(const char *val, {KP}kp)")
 def param_set_bool_enable_only(k: Kernel, val: Ptr, kp: Ptr) -> int:
-    value = kstrtobool(val.str_()) if val else True
+    value = kstrtobool(k.mem.cstr(val)) if val else True
     if not value and k.mem.u8(int(kp.arg)):
         raise Errno(errno.EROFS)
     k.mem.put_u8(int(kp.arg), value)
@@ -132,7 +94,7 @@ def param_set_bool_enable_only(k: Kernel, val: Ptr, kp: Ptr) -> int:
 
 @export(f"int param_set_invbool(const char *val, {KP}kp)")
 def param_set_invbool(k: Kernel, val: Ptr, kp: Ptr) -> int:
-    k.mem.put_u8(int(kp.arg), not (kstrtobool(val.str_()) if val else True))
+    k.mem.put_u8(int(kp.arg), not (kstrtobool(k.mem.cstr(val)) if val else True))
     return 0
 
 
@@ -143,7 +105,7 @@ def param_get_invbool(k: Kernel, buffer: Ptr, kp: Ptr) -> int:
 
 @export(f"int param_set_bint(const char *val, {KP}kp)")
 def param_set_bint(k: Kernel, val: Ptr, kp: Ptr) -> int:
-    k.mem.put_u32(int(kp.arg), kstrtobool(val.str_()) if val else True)
+    k.mem.put_u32(int(kp.arg), kstrtobool(k.mem.cstr(val)) if val else True)
     return 0
 
 

@@ -9,7 +9,8 @@ import zlib
 from emukern.errors import ModuleError
 
 _SIGNATURE_MARK = b"~Module signature appended~\n"
-_SIGNATURE = struct.Struct(">8xI")  # struct module_signature: five fields and padding, then the length
+_SIGNATURE = struct.Struct(">BBBBB3xI")  # struct module_signature: algo hash id_type signer_len key_id_len, length
+_PKCS7 = (0, 0, 2, 0, 0)  # what those fields are in the only kind of signature there is
 LARGEST = 1 << 30  # no module unpacks to more; a bomb is refused instead of unpacked
 
 
@@ -70,5 +71,7 @@ def strip_signature(blob: bytes) -> tuple[bytes, bool]:
     end = len(blob) - len(_SIGNATURE_MARK) - _SIGNATURE.size
     if end < 0:
         return blob, False
-    (length,) = _SIGNATURE.unpack_from(blob, end)
-    return (blob[: end - length], True) if length <= end else (blob, False)
+    *kind, length = _SIGNATURE.unpack_from(blob, end)
+    if tuple(kind) != _PKCS7 or length > end:
+        return blob, False
+    return blob[: end - length], True

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, SupportsIndex
 
-
 _UNNAMED = b".$"  # compilers' local labels (.L1) and RISC-V mapping symbols ($x) name no function
 _MANY = 20_000  # rows from which on sorting is worth an import of numpy
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from emukern import arch
+from emukern.errors import Errno
 from emukern.flow import CONTINUATIONS, Call
 from emukern.kmod.module import Module
 from emukern.kmod.symbols import Exports, Symbol, SymbolChain
@@ -133,6 +134,7 @@ class FakeKernel:
         self.modules: dict[str, Module] = {}
         self.taints: set[str] = set()
         self.part_state: dict = {}
+        self.percpu_base = self.arch.layout.modules if self.arch.percpu_relative else 0
         self.vermagic = vermagic
         self.functions: dict[int, Callable] = {}
         self.stand_ins: dict[str, int] | None = None
@@ -160,7 +162,11 @@ class FakeKernel:
         rv = self.run(function(self, *answer.args)) or 0
         if answer.then is None:
             return rv
-        return self.run(CONTINUATIONS[answer.then](self, rv & 0xFFFF_FFFF_FFFF_FFFF, **answer.data))
+        try:
+            next_answer = CONTINUATIONS[answer.then](self, rv & 0xFFFF_FFFF_FFFF_FFFF, **answer.data)
+        except Errno as error:
+            next_answer = -error.number
+        return self.run(next_answer)
 
     @property
     def text(self):
