@@ -203,6 +203,13 @@ def now(k: Kernel | None, inode: Inode) -> int:
 
 
 @filesystem("ramfs")
-@filesystem("tmpfs")
 def new_ramfs(k: Kernel) -> RamFs:
     return RamFs(k.clock.realtime)
+
+
+@filesystem("tmpfs")
+def new_tmpfs(k: Kernel) -> RamFs:
+    """The same here: nothing is ever swapped out."""
+    fs = new_ramfs(k)
+    fs.kind = "tmpfs"
+    return fs

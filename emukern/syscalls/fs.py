@@ -8,7 +8,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
-from emukern.flow import continuation
+from emukern.flow import Wait, continuation
 from emukern.kernel import openfile
 from emukern.kernel.fdtable import context, descriptors
 from emukern.kernel.inode import as_directory, encode
@@ -52,6 +52,8 @@ def openat(k: Kernel, dirfd: Int, path_ptr: Ptr, flags: Int, mode: UInt) -> Answ
     except Errno:
         table.forget(fd)
         raise
+    if isinstance(answer, Wait):
+        table.forget(fd)  # all of this is tried again
     return after(k, answer, opened, fd=fd)
 
 

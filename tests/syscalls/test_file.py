@@ -309,6 +309,9 @@ def test_a_modules_device_opens_through_its_own_code(k, chrdev):
     call = k.sys("openat", -100, "/dev/scull", 2, 0)
     assert k.finish(call, 0) == -errno.EBUSY
     assert list(k.current.fds.files) == [0]
+    chrdev.open = lambda *_: Wait(("device",))
+    assert k.sys("openat", -100, "/dev/scull", 2, 0) == Wait(("device",))
+    assert list(k.current.fds.files) == [0]
     chrdev.open = lambda *_: fail(errno.ENXIO)
     assert k.sys("openat", -100, "/dev/scull", 2, 0) == "ENXIO"
     assert list(k.current.fds.files) == [0]
