@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from emukern import elf
 from emukern.errors import Errno
-from emukern.kernel.mm import AddressSpace, VmArea
+from emukern.kernel.mm import AddressSpace, VmArea, unchanging
 from emukern.machine.ram import PAGE
 
 if TYPE_CHECKING:
+    from emukern.kernel.inode import Inode
     from emukern.kernel.kernel import Kernel
 
 STACK_SIZE = 1 << 20
@@ -31,8 +32,9 @@ class Program:
         self.compat = compat
 
 
-def load(k: Kernel, data: bytes, path: str, argv: list[bytes], envp: list[bytes]) -> Program:
-    """Build the program of executable `data`. Raises Errno: ENOEXEC, E2BIG, ENOMEM."""
+def load(k: Kernel, inode: Inode, path: str, argv: list[bytes], envp: list[bytes]) -> Program:
+    """Build the program in the executable `inode`. Raises Errno: ENOEXEC, E2BIG, ENOMEM."""
+    data, cached = inode.read_all(k), unchanging(inode)
     if sum(len(s) + 9 for s in (*argv, *envp)) > MAX_ARGUMENTS:
         raise Errno(errno.E2BIG)
     try:
@@ -47,7 +49,7 @@ def load(k: Kernel, data: bytes, path: str, argv: list[bytes], envp: list[bytes]
     mm = AddressSpace(k, layout.user_top_compat if compat else layout.user_top)
     try:
         for segment in loads:
-            _map_segment(k, mm, data, segment)
+            _map_segment(k, mm, data, segment, cached)
         mm.brk_start = mm.brk = max(-(-(s.vaddr + s.memsz) // PAGE) * PAGE for s in loads)
         sp = _build_stack(k, mm, head, segments, path, argv, envp)
     except BaseException:
@@ -56,7 +58,7 @@ def load(k: Kernel, data: bytes, path: str, argv: list[bytes], envp: list[bytes]
     return Program(mm, head.entry, sp, compat)
 
 
-def _map_segment(k: Kernel, mm: AddressSpace, data: bytes, segment: elf.ProgramHeader) -> None:
+def _map_segment(k: Kernel, mm: AddressSpace, data: bytes, segment: elf.ProgramHeader, cached: bool) -> None:
     prot = "".join(c for bit, c in ((elf.PF_R, "r"), (elf.PF_W, "w"), (elf.PF_X, "x")) if segment.flags & bit)
     start, end = segment.vaddr & -PAGE, -(-(segment.vaddr + segment.memsz) // PAGE) * PAGE
     if start < PAGE or end > mm.top - STACK_SIZE or mm.overlapping(start, end) or {"w", "x"} <= set(prot):
@@ -66,9 +68,9 @@ def _map_segment(k: Kernel, mm: AddressSpace, data: bytes, segment: elf.ProgramH
     skew = segment.vaddr - start
     whole = (segment.offset - skew, segment.filesz + skew)
     file_end = start + -(-whole[1] // PAGE) * PAGE
-    content = k.page_cache.segment(data, *whole)
+    content = k.page_cache.segment(data, *whole) if cached else data[whole[0] : sum(whole)]
     if file_end > start:
-        mm.add(VmArea(start, file_end, prot, content, 0, "file"))
+        mm.add(VmArea(start, file_end, prot, content, 0, "file", cached=cached))
     if end > file_end:
         mm.add(VmArea(file_end, end, prot, None, 0, "bss"))
 

@@ -68,9 +68,9 @@ def init(k: Kernel, _a: int, _b: int) -> int:
     """Process 1: the boot task's CPU goes on as /bin/init."""
     argv = ["/bin/init", *k.init_args]
     try:
-        data = k.vfs.lookup(k, argv[0]).read_all(k)
+        inode = k.vfs.lookup(k, argv[0])
         arguments = [a.encode("utf-8", "surrogateescape") for a in argv]
-        program = exec_.load(k, data, argv[0], arguments, list(process.ENVIRONMENT))
+        program = exec_.load(k, inode, argv[0], arguments, list(process.ENVIRONMENT))
     except Errno:
         return 0
     task = process.new_task(k, "init", 0)

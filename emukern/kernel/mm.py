@@ -13,6 +13,7 @@ from emukern.machine.ram import PAGE
 if TYPE_CHECKING:
     from typing import SupportsIndex
 
+    from emukern.kernel.inode import Inode
     from emukern.kernel.kernel import Kernel
 
 EFAULT, ENOMEM, ENAMETOOLONG = 14, 12, 36
@@ -21,7 +22,10 @@ MMAP_GAP = 1 << 28  # room for the stack above mappings
 
 @dataclass(slots=True)
 class VmArea:
-    """[start, end) with permissions out of "rwx"; `data` is what a private file mapping shows from `offset` on."""
+    """[start, end) with permissions out of "rwx"; `data` is what a private file mapping shows from `offset` on.
+
+    `cached`: the file's content never changes, so its pages are those of the page cache.
+    """
 
     start: int
     end: int
@@ -30,6 +34,7 @@ class VmArea:
     offset: int = 0
     name: str = ""
     shared: bool = False
+    cached: bool = False
 
 
 class AddressSpace:
@@ -135,6 +140,10 @@ class AddressSpace:
         if area.data is None:
             return k.pages.alloc()
         offset = area.offset + number * PAGE - area.start
+        if not area.cached:
+            frame = k.pages.alloc()
+            k.mem.write(k.mem.virt(frame), area.data[offset : offset + PAGE])
+            return frame
         cached = k.page_cache.page(k, area.data, offset)
         if not write:
             k.pages.share(cached)
@@ -170,6 +179,11 @@ class AddressSpace:
         self.areas, self.root = [], 0
 
 
+def unchanging(inode: Inode) -> bool:
+    """Is the file's content an object that nobody will change, so that its pages may be kept for others?"""
+    return isinstance(getattr(inode, "content", None), bytes)
+
+
 class PageCache:
     """Pages of immutable file contents, shared by all who map them; translated code stays with them."""
 
@@ -186,14 +200,14 @@ class PageCache:
         return self._segments[key][1]
 
     def page(self, k: Kernel, data: bytes, offset: int) -> int:
-        """The frame that holds `data` from `offset` on (negative: zeroes first), zero filled."""
+        """The frame that holds `data` from `offset` on, zero filled."""
         key = (id(data), offset)
         frame = self._frames.get(key)
         if frame is None:
             frame = self._frames[key] = k.pages.alloc()
             self._contents[id(data)] = data
             k.pages.make_executable(k.cpu, frame)
-            k.mem.write(k.mem.virt(frame), data[max(offset, 0) : offset + PAGE])
+            k.mem.write(k.mem.virt(frame), data[offset : offset + PAGE])
         return frame
 
     def __getstate__(self) -> dict[str, Any]:

@@ -67,8 +67,7 @@ def user_process(
     """A process that starts the program argv[0] from outside, as a child of init. Raises Errno."""
     from emukern.kernel import exec as exec_
 
-    data = k.vfs.lookup(k, argv[0]).read_all(k)
-    program = exec_.load(k, data, argv[0], [a.encode() for a in argv], list(ENVIRONMENT))
+    program = exec_.load(k, k.vfs.lookup(k, argv[0]), argv[0], [a.encode() for a in argv], list(ENVIRONMENT))
     task = new_task(k, argv[0].rsplit("/", 1)[-1], parent)
     task.mm, task.compat, task.argv = program.mm, program.compat, tuple(argv)
     task.fds, task.fs = fds or FileTable(), FsContext(k.vfs.directory(k, cwd))

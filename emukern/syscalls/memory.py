@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
-from emukern.kernel.mm import AddressSpace, VmArea
+from emukern.kernel.mm import AddressSpace, VmArea, unchanging
 from emukern.kernel.sequence import Answer
 from emukern.machine.ram import PAGE
 from emukern.syscalls.table import Int, Ptr, Size, UInt, ULong, syscall
@@ -63,10 +63,11 @@ def mmap(k: Kernel, address: Ptr, size: Size, prot: UInt, flags: UInt, fd: Int, 
     size, letters = _pages(size), _prot(prot)
     if not size or flags & MAP_TYPE not in (MAP_SHARED, MAP_PRIVATE) or offset % PAGE:
         raise Errno(errno.EINVAL)
-    data = None
+    data, cached = None, False
     if not flags & MAP_ANONYMOUS:
         assert k.current.fds is not None
-        data = k.current.fds.get(fd).read_all(k)
+        file = k.current.fds.get(fd)
+        data, cached = file.read_all(k), unchanging(file.inode)
         if flags & MAP_TYPE == MAP_SHARED and "w" in letters:
             raise Errno(errno.ENODEV)
     if size > mm.top:
@@ -79,7 +80,7 @@ def mmap(k: Kernel, address: Ptr, size: Size, prot: UInt, flags: UInt, fd: Int, 
         mm.unmap(k, address, address + size)
     else:
         address = mm.free_range(size)
-    mm.add(VmArea(address, address + size, letters, data, offset, "map", flags & MAP_TYPE == MAP_SHARED))
+    mm.add(VmArea(address, address + size, letters, data, offset, "map", flags & MAP_TYPE == MAP_SHARED, cached))
     return address
 
 

@@ -71,7 +71,7 @@ def execve(k: Kernel, path: Ptr, argv: Ptr, envp: Ptr) -> Answer | Enter:
     inode = k.vfs.lookup(k, name, task.fs.cwd)
     if inode.is_dir or not inode.is_regular or not inode.mode & 0o111:
         raise Errno(errno.EACCES)
-    program = exec_.load(k, inode.read_all(k), name, arguments or [name.encode()], environment)
+    program = exec_.load(k, inode, name, arguments or [name.encode()], environment)
     old, task.mm = task.mm, program.mm
     k.use_root(program.mm.root)
     if old is not None:
