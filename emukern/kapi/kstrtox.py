@@ -51,7 +51,7 @@ for _name, (_ctype, _bits, _signed) in TYPES.items():
 
 
 def _user_text(k: Kernel, s: Ptr, count: int) -> bytes:
-    return k.user.copy_from(s, count).partition(b"\0")[0]
+    return k.user.copy_from(s.addr_, count).partition(b"\0")[0]
 
 
 @export("int kstrtobool(const char *s, bool *res)")
