@@ -21,8 +21,8 @@ def encode(phys: int, prot: str) -> int:
 
 
 def table(phys: int) -> int:
-    """An entry for the next level; permissions are the leaf's business."""
-    return phys | P | W | U
+    """An entry for the next level; permissions are the leaf's business, and the CPU shall have nothing to note down."""
+    return phys | P | W | U | ACCESSED
 
 
 def decode(entry: int) -> tuple[int, str, bool] | None:

@@ -15,6 +15,7 @@
 #define WRITE   0x2
 #define USER    0x4
 #define LARGE   0x80
+#define ACCESSED 0x20
 #define USED    0x60                    /* accessed and dirty: we never look at them */
 #define NX      0x8000000000000000
 
@@ -23,7 +24,7 @@
 #define MSR_GS_BASE 0xc0000101
 
 .macro entry table, index, target, flags
-    movabsq $(\target - KERNEL_BASE + (\flags)), %rax
+    movabsq $(\target - KERNEL_BASE + (\flags) + ACCESSED), %rax
     movabsq $(\table - KERNEL_BASE + 8 * (\index)), %rdx
     movq %rax, (%rdx)
 .endm
