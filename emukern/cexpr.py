@@ -45,9 +45,7 @@ def tokenize(text: str) -> list[str]:
 
 def preprocess(text: str, macros: dict[str, str]) -> str:
     """`text` without comments, directives and untaken branches; its `#define`s go into `macros`."""
-    text = _COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else " " * (m[0][0] == "/"), text).replace(
-        "\\\n", " "
-    )
+    text = _COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else " " * (m[0][0] == "/"), text).replace("\\\n", " ")
     if "#" not in text:
         return text
     kept: list[str] = []
@@ -89,9 +87,7 @@ def _holds(word: str, rest: str, macros: dict[str, str]) -> bool:
     if word == "if":
         rest = re.sub(r"\bdefined\s*\(?\s*(\w+)\s*\)?", lambda m: str(int(m[1] in macros)), rest)
         return (
-            Expression(tokenize(rest), lambda name: constant(name, macros) if name in macros else INT_ZERO)
-            .all()
-            .value
+            Expression(tokenize(rest), lambda name: constant(name, macros) if name in macros else INT_ZERO).all().value
             != 0
         )
     return (rest.split()[0] in macros) == (word == "ifdef")
@@ -175,9 +171,7 @@ class Expression:
 
     __slots__ = ("at", "lookup", "tokens", "types")
 
-    def __init__(
-        self, tokens: list[str], lookup: Lookup, types: TypeSizes | None = None, at: int = 0
-    ) -> None:
+    def __init__(self, tokens: list[str], lookup: Lookup, types: TypeSizes | None = None, at: int = 0) -> None:
         self.tokens, self.lookup, self.types, self.at = tokens, lookup, types, at
 
     def peek(self) -> str:

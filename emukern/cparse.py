@@ -168,9 +168,7 @@ class Parser(Expression):
         tag = self.take() if self.peek() != "{" else ""
         if tag == "__attribute__":
             raise self.refuse("attributes are not understood")
-        record = (
-            Record(kind, tag) if not tag else self.scope.records.setdefault((kind, tag), Record(kind, tag))
-        )
+        record = Record(kind, tag) if not tag else self.scope.records.setdefault((kind, tag), Record(kind, tag))
         if self.accept("{"):
             parts: list[tuple[str, CType]] = []
             while not self.accept("}"):

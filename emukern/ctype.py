@@ -189,11 +189,7 @@ class Record:
         members: dict[str, Member] = {}
         for one in fields:
             inner = one.type.members if not one.name and isinstance(one.type, Record) else None
-            found = (
-                [one]
-                if inner is None
-                else [Member(m.name, m.type, one.offset + m.offset) for m in inner.values()]
-            )
+            found = [one] if inner is None else [Member(m.name, m.type, one.offset + m.offset) for m in inner.values()]
             for member in found:
                 if member.name in members:
                     raise DeclarationError(f"{self} has two members called {member.name}")

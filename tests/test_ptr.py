@@ -4,12 +4,12 @@ import copy
 import pickle
 
 import pytest
-from guestmem import DictMem
 
 from emukern.cdecl import abi
 from emukern.ctype import DeclarationError
 from emukern.errors import GuestFault
 from emukern.ptr import Ptr, pointer_type
+from tests.guestmem import DictMem
 
 BASE = 0xFFFF_8880_0000_1000
 

@@ -86,9 +86,7 @@ class Export:
         try:
             return self._to_word(answer.__index__())
         except AttributeError:
-            raise TypeError(
-                f"export {self.name} answered {answer!r}, which is not a number or pointer"
-            ) from None
+            raise TypeError(f"export {self.name} answered {answer!r}, which is not a number or pointer") from None
 
     def failed(self, error: Errno) -> int:
         """The word for a handler that raised `Errno`: -errno, which is also what ERR_PTR makes of it."""
@@ -104,9 +102,7 @@ class Export:
         code = self.handler.__code__
         wanted = 1 + len(decoders) + function.variadic
         if code.co_argcount != wanted and not code.co_flags & 0x04:  # 0x04: it takes *args
-            raise DeclarationError(
-                f"export {self.name}: the handler takes {code.co_argcount} arguments, not {wanted}"
-            )
+            raise DeclarationError(f"export {self.name}: the handler takes {code.co_argcount} arguments, not {wanted}")
         self._function, self._decoders = function, decoders
         return decoders
 
@@ -148,9 +144,7 @@ EXPORTS: dict[str, Export] = {}
 DATA: dict[str, DataExport] = {}
 
 
-def export(
-    prototype: str, *, aliases: tuple[str, ...] = (), gpl: bool = False
-) -> Callable[[Handler], Handler]:
+def export(prototype: str, *, aliases: tuple[str, ...] = (), gpl: bool = False) -> Callable[[Handler], Handler]:
     """Offer `handler(k, *arguments)` to modules as the C function `prototype`, also under `aliases`."""
     found = _NAME.search(prototype)
     if found is None:

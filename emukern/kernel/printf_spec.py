@@ -75,9 +75,7 @@ def _conversion(fmt: str, at: int) -> tuple[Spec, int]:
         extension, letter = letter, ""
     left = "-" in flags
     zero = "0" in flags and not left
-    return Spec(
-        letter, left, "+" in flags, " " in flags, "#" in flags, zero, width, precision, size, extension
-    ), at
+    return Spec(letter, left, "+" in flags, " " in flags, "#" in flags, zero, width, precision, size, extension), at
 
 
 def _count(fmt: str, at: int) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-from guestmem import DictMem
 
 from emukern.cdecl import abi
 from emukern.ctype import DeclarationError
@@ -13,6 +12,7 @@ from emukern.kapi import export as registry
 from emukern.kapi.export import DATA, EXPORTS, Export, export, export_data
 from emukern.ptr import Ptr
 from emukern.varargs import HostArgs, va_list_at
+from tests.guestmem import DictMem
 
 MASK = 2**64 - 1
 

@@ -3,12 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
-from guestmem import DictMem
 
 from emukern.errors import Errno
 from emukern.kapi import hexdump, kstrtox, printk, sprintf
 from emukern.kapi.export import DATA, EXPORTS
 from emukern.kernel.log import Log
+from tests.guestmem import DictMem
 
 MASK = 2**64 - 1
 BUF, TEXT = 0x10000, 0x20000

@@ -17,9 +17,7 @@ class Console:
 
 @pytest.fixture
 def k():
-    k = SimpleNamespace(
-        sched=SimpleNamespace(woken=[]), console=Console(), clock=SimpleNamespace(now=4_000_000)
-    )
+    k = SimpleNamespace(sched=SimpleNamespace(woken=[]), console=Console(), clock=SimpleNamespace(now=4_000_000))
     k.sched.wake = k.sched.woken.append
     k.log = Log(k.clock, k.console, k.sched)
     return k

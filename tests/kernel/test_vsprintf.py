@@ -5,7 +5,6 @@ import struct
 from types import SimpleNamespace
 
 import pytest
-from guestmem import DictMem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from emukern.errors import GuestFault, Unimplemented
 from emukern.kernel.printf_spec import parse
 from emukern.kernel.vsprintf import vsprintf
 from emukern.varargs import HostArgs
+from tests.guestmem import DictMem
 
 TEXT, DATA = 0xFFFF_8880_0000_1000, 0xFFFF_8880_0000_2000
 LIBC = ctypes.CDLL(None)
@@ -104,9 +104,7 @@ def test_linux_is_not_c(said, fmt, args, text):
     assert said(fmt, *args) == text
 
 
-@pytest.mark.parametrize(
-    ("fmt", "letter"), [("before %n after %d", "n"), ("before %w", "w"), ("before %", "")]
-)
+@pytest.mark.parametrize(("fmt", "letter"), [("before %n after %d", "n"), ("before %w", "w"), ("before %", "")])
 def test_what_linux_does_not_print_ends_the_output(said, k, fmt, letter):
     k.said.clear()
     assert said(fmt, 1, 2) == "before "
@@ -160,9 +158,7 @@ ADDRESS = 0xFFFF_8880_0123_4567
     ],
 )  # fmt: skip
 def test_pointer_formats(k, said, fmt, args, text):
-    values = [
-        k.mem.put(DATA + 0x1000 * i, arg) if isinstance(arg, bytes) else arg for i, arg in enumerate(args)
-    ]
+    values = [k.mem.put(DATA + 0x1000 * i, arg) if isinstance(arg, bytes) else arg for i, arg in enumerate(args)]
     assert vsprintf(k, fmt.encode(), HostArgs(k.mem, values)).decode("latin-1") == text
 
 
@@ -214,7 +210,5 @@ def test_wild_string_faults(said):
 
 
 def test_formats_for_objects_that_are_not_here_are_refused(said):
-    with pytest.raises(
-        Unimplemented, match="printk format %pR is not implemented; it was called by hello_init"
-    ):
+    with pytest.raises(Unimplemented, match="printk format %pR is not implemented; it was called by hello_init"):
         said("%pR", DATA)

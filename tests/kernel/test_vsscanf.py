@@ -3,12 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
-from guestmem import DictMem
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emukern.kernel.vsscanf import vsscanf
 from emukern.varargs import HostArgs
+from tests.guestmem import DictMem
 
 SLOTS = [0x1000 * n for n in range(1, 7)]
 
