@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emukern.errors import Errno, GuestFault, GuestPanic, ModuleError, Unimplemented
 from emukern.flow import CONTINUATIONS, Call, Enter, Exit, Wait
 from emukern.kapi import export
-from emukern.kernel import hypercall, process, symbolise
+from emukern.kernel import bugtable, hypercall, process, symbolise
 from emukern.kernel.bug import KernelBug
 from emukern.kernel.signal import fatal
 from emukern.kernel.task import RUNNABLE, Frame, Pending, Task
@@ -36,9 +36,10 @@ def answer(k: Kernel, task: Task, trap: Trap) -> None:
         case Hypercall():
             k.cpu.gpr[k.arch.registers.result] = hypercall.answer(k, trap.number) & MASK
         case Break():
-            _exception(k, task, "breakpoint", signal.SIGTRAP, trap.user)
+            if trap.user or not _bug(k):
+                _exception(k, task, "breakpoint", signal.SIGTRAP, trap.user)
         case CpuException():
-            if not (trap.signal == signal.SIGILL and k.arch.emulate(k.cpu)):
+            if trap.signal != signal.SIGILL or not (k.arch.emulate(k.cpu) or (not trap.user and _bug(k))):
                 _exception(k, task, trap.name, trap.signal, trap.user)
 
 
@@ -233,6 +234,20 @@ def _exception(k: Kernel, task: Task, name: str, signo: int, user: bool) -> None
         end(k, task, signo)
     else:
         die(k, f"Oops: {name}")
+
+
+def _bug(k: Kernel) -> bool:
+    """Is the instruction at pc a module's WARN or BUG? Then it has been dealt with."""
+    bug = bugtable.find(k, k.cpu.pc)
+    if bug is None:
+        return False
+    if bug.flags & bugtable.WARNING:
+        bugtable.warn(k, bug)
+        k.cpu.pc += k.arch.break_size(k.cpu.fetch(k.cpu.pc, 2))
+    else:
+        bugtable.announce(k, bug)
+        die(k, "Oops: invalid opcode")
+    return True
 
 
 def take_signals(k: Kernel, task: Task) -> None:

@@ -85,6 +85,7 @@ class Arch:
     percpu_relative: bool  # per-CPU symbols are offsets from a base register
     call_stack_slot: int  # bytes a call pushes
     disassembler: tuple[str, ...]  # capstone's architecture and modes
+    break_size: Callable[[bytes], int]  # its first two bytes → length of the instruction that WARN and BUG use
     user_entry: Callable[[int, int, bool], tuple[int, ...]]  # pc, sp, 32-bit? → the words enter_user takes
     set_current: Callable[[Cpu, int], None]  # where kernel code finds its struct task_struct, given the address
 

@@ -36,7 +36,7 @@ def populate(k: Kernel) -> int:
     for name, _, _ in list(k.vfs.directory(k, modules).entries(k)):
         if name.endswith(".ko"):
             k.vfs.link(f"{modules}/{name}", f"/{name}")
-    k.devfs = DevFs()
+    k.devfs = DevFs(k.clock.realtime)
     k.vfs.mount("/dev", k.devfs)
     k.vfs.mount("/proc", procfs.ProcFs())
     if k.share is not None:

@@ -13,6 +13,7 @@ from emukern.kmod.module import Module, Region
 from emukern.kmod.symbols import Symbol
 
 # Where struct module keeps `init` and `exit`, by its size: Linux 6.1 on both architectures, 6.12 on riscv64.
+BUG_TABLE = "__bug_table"
 _ENTRY_POINTS = {896: (312, 848), 1216: (312, 1152)}
 
 
@@ -35,6 +36,8 @@ def describe(file: ModuleFile, layout: Layout, values: Array, image: Image, modu
         section = file.elf.sections[index]
         if section.size:
             module.sections.setdefault(section.name, layout.address(offset))
+            if section.name == BUG_TABLE:
+                module.bug_table = layout.address(offset), section.size
     module.this_module = module.sections.get(THIS_MODULE, 0)
     module.init, module.exit = entry_points(file, layout, values, image)
     module.exports = exports(file, layout, image)

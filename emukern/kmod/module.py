@@ -72,6 +72,7 @@ class Module:
     percpu: int = 0
     percpu_offset: int = 0  # what its symbols get: from the CPU's own base
     this_module: int = 0
+    bug_table: tuple[int, int] = (0, 0)  # address and size of its __bug_table
     init: int = 0
     exit: int = 0
     parameters: tuple[Parameter, ...] = ()

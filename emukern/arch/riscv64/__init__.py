@@ -25,6 +25,7 @@ ARCH = Arch(
     percpu_relative=False,
     call_stack_slot=0,
     disassembler=("CS_ARCH_RISCV", "CS_MODE_RISCV64", "CS_MODE_RISCVC"),
+    break_size=trap.break_size,
     user_entry=trap.user_entry,
     set_current=trap.set_current,
 )

@@ -67,6 +67,11 @@ def set_current(cpu: Cpu, task_struct: int) -> None:
     cpu.gpr[TP] = task_struct
 
 
+def break_size(code: bytes) -> int:
+    """Two for c.ebreak, four for ebreak: the low two bits say whether an instruction is compressed."""
+    return 4 if code[0] & 3 == 3 else 2
+
+
 def user_entry(pc: int, sp: int, compat: bool) -> tuple[int, ...]:
     """pc and sp."""
     return pc, sp

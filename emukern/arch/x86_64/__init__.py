@@ -25,6 +25,7 @@ ARCH = Arch(
     percpu_relative=True,
     call_stack_slot=8,
     disassembler=("CS_ARCH_X86", "CS_MODE_64"),
+    break_size=trap.break_size,
     user_entry=trap.user_entry,
     set_current=trap.set_current,
 )

@@ -71,6 +71,11 @@ def set_current(cpu: Cpu, task_struct: int) -> None:
     """Nothing to do: `current` is a per-CPU variable, which the kernel writes (kernel/kernel.py)."""
 
 
+def break_size(code: bytes) -> int:
+    """ud2 has two bytes."""
+    return 2
+
+
 def user_entry(pc: int, sp: int, compat: bool) -> tuple[int, ...]:
     """What iretq pops: rip, cs, rflags (interrupts on), rsp, ss."""
     return pc, 0x1B if compat else 0x2B, 0x202, sp, 0x23
