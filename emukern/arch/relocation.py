@@ -61,9 +61,7 @@ class Uleb128(Field):
         """The numbers that stand there."""
         value = np.zeros(len(at), np.uint64)
         for index, byte, live in self._bytes(image, at):
-            value |= np.where(live, (byte & 0x7F).astype(np.uint64) << np.uint64(7 * index), 0).astype(
-                np.uint64
-            )
+            value |= np.where(live, (byte & 0x7F).astype(np.uint64) << np.uint64(7 * index), 0).astype(np.uint64)
         return value
 
     def store(self, image: Image, at: NDArray[np.int64], content: Array) -> None:
@@ -212,4 +210,5 @@ def bits(value: Array, high: int, low: int, to: int) -> Array:
 def _window(image: Image, width: int) -> NDArray[Any]:
     """The image as overlapping little-endian words, so that word i begins at byte i."""
     count = max(len(image) - width + 1, 0)
-    return np.ndarray((count,), f"<u{width}", image.data, 0, (1,))
+    window: NDArray[Any] = np.ndarray((count,), f"<u{width}", image.data, 0, (1,))
+    return window

@@ -90,7 +90,5 @@ def check_exports(k: ModuleHost, module: Module) -> None:
     for symbol in module.exports:
         other = k.symbols.find(symbol.name)
         if other is not None:
-            text = (
-                f"{module.name}: exports duplicate symbol {symbol.name} (owned by {other.owner or 'kernel'})"
-            )
+            text = f"{module.name}: exports duplicate symbol {symbol.name} (owned by {other.owner or 'kernel'})"
             raise Refused(errno.ENOEXEC, (ERR, text))

@@ -131,9 +131,7 @@ class ModuleFile:
         table = self.elf.section("__versions")
         raw = self.elf.bytes_of(table) if table else b""
         return {
-            raw[at + 8 : at + 64].split(b"\0", 1)[0].decode("latin-1"): int.from_bytes(
-                raw[at : at + 8], "little"
-            )
+            raw[at + 8 : at + 64].split(b"\0", 1)[0].decode("latin-1"): int.from_bytes(raw[at : at + 8], "little")
             for at in range(0, len(raw) // 64 * 64, 64)
         }
 
@@ -152,9 +150,7 @@ class ModuleFile:
         """
         import numpy as np
 
-        tables = [
-            (s.info, self.elf.relocations(s)) for s in self.elf.relocation_sections if s.info != self.percpu
-        ]
+        tables = [(s.info, self.elf.relocations(s)) for s in self.elf.relocation_sections if s.info != self.percpu]
         rows = np.zeros(sum(len(t) for _, t in tables), [*elf.RELOCATION_ROWS, ("section", "<u4")])
         at = 0
         for target, table in tables:
@@ -175,11 +171,7 @@ class ModuleFile:
 
     def placed(self, section: Section) -> bool:
         """Whether the section gets memory of its own in the module (Linux drops modinfo and versions)."""
-        return (
-            section.allocated
-            and section.name not in (".modinfo", "__versions")
-            and section.index != self.percpu
-        )
+        return section.allocated and section.name not in (".modinfo", "__versions") and section.index != self.percpu
 
 
 def parse(blob: bytes, machine: int, bits: int = 64, plain: bool = False, name: str = "") -> ModuleFile:

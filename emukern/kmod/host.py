@@ -56,16 +56,25 @@ class ModuleHost(Protocol):
     Optional attributes: `allow_common` and `plain_objects` (bool, what hobby modules need; true when absent).
     """
 
-    arch: Any  # HostArch
-    mem: Any  # HostMemory
-    heap: Any  # HostHeap
-    log: Any  # HostLog
-    module_area: Any  # ModuleArea
+    @property
+    def arch(self) -> HostArch: ...
+
+    @property
+    def mem(self) -> HostMemory: ...
+
+    @property
+    def heap(self) -> HostHeap: ...
+
+    @property
+    def log(self) -> HostLog: ...
+
+    @property
+    def module_area(self) -> ModuleArea: ...
+
     symbols: SymbolChain
     modules: dict[str, Module]
     taints: set[str]  # letters of the kernel's taint flags
     vermagic: str | None  # what a module's vermagic must be; None: anything will do
-
     percpu_base: int  # where the CPU's per-CPU variables start; what %gs holds on x86_64, 0 elsewhere
 
     def lazy_stub(self, name: str, module: str) -> int | None:

@@ -29,8 +29,7 @@ def fill(file: ModuleFile, layout: Layout) -> Image:
 def describe(file: ModuleFile, layout: Layout, values: Array, image: Image, module: Module) -> None:
     """Fill in what is known of `module` once its addresses and its content are final."""
     module.regions = tuple(
-        Region(span.kind, span.init, layout.address(span.offset), span.size, span.prot)
-        for span in layout.spans
+        Region(span.kind, span.init, layout.address(span.offset), span.size, span.prot) for span in layout.spans
     )
     for index, offset in layout.offsets.items():
         section = file.elf.sections[index]
@@ -60,9 +59,7 @@ def entry_points(file: ModuleFile, layout: Layout, values: Array, image: Image) 
     named = _named(file, values, mine["symbol"].tolist())
     if not named and len(mine) and this.size in _ENTRY_POINTS:
         start = layout.offsets[this.index]
-        init, leave = (
-            int(image[start + at : start + at + 8].view("<u8")[0]) for at in _ENTRY_POINTS[this.size]
-        )
+        init, leave = (int(image[start + at : start + at + 8].view("<u8")[0]) for at in _ENTRY_POINTS[this.size])
         return init, leave
     return named.get("init_module", 0), named.get("cleanup_module", 0)
 
@@ -83,9 +80,7 @@ def exports(file: ModuleFile, layout: Layout, image: Image) -> tuple[Symbol, ...
     A struct kernel_symbol is three 32-bit distances (12 bytes) or pointers (24); the first is the value's.
     """
     sections = file.elf.symbols["shndx"]
-    count = (
-        np.bincount(sections[[export.entry for export in file.exports]]) if file.exports else np.zeros(0, int)
-    )
+    count = np.bincount(sections[[export.entry for export in file.exports]]) if file.exports else np.zeros(0, int)
     text = [(layout.address(s.offset), s.size) for s in layout.spans if s.kind == "text"]
     found = []
     for export in file.exports:

@@ -97,9 +97,7 @@ class _Block:
         self.offsets: dict[int, int] = {}
         self.commons: dict[int, int] = {}
 
-    def lay(
-        self, sections: list[Section], got_bytes: int = 0, commons: tuple[tuple[int, int, int], ...] = ()
-    ) -> int:
+    def lay(self, sections: list[Section], got_bytes: int = 0, commons: tuple[tuple[int, int, int], ...] = ()) -> int:
         """Place everything, and say where the global offset table went."""
         got = 0
         for kind, prot, after in _KINDS:

@@ -76,9 +76,7 @@ class Module:
     init: int = 0
     exit: int = 0
     parameters: tuple[Parameter, ...] = ()
-    words: tuple[
-        tuple[str, int | None], ...
-    ] = ()  # its arguments: name and address of the value, while it comes
+    words: tuple[tuple[str, int | None], ...] = ()  # its arguments: name and address of the value, while it comes
     after_dashes: str | None = None  # what stood behind "--" in the arguments
     exports: tuple[Symbol, ...] = ()
     symbols: SymbolTable = field(default_factory=lambda: SymbolTable.of((), 0))

@@ -37,9 +37,7 @@ def got_slots(file: ModuleFile, table: RelocationTable) -> int:
     return len(_got_keys(file.relocations, table)[0])
 
 
-def apply_relocations(
-    file: ModuleFile, layout: Layout, values: Array, image: Image, table: RelocationTable
-) -> None:
+def apply_relocations(file: ModuleFile, layout: Layout, values: Array, image: Image, table: RelocationTable) -> None:
     """Patch `image`, the blocks in a row; `values` holds S of each symbol. Raises `Refused`."""
     if len(file.relocations) == 0:
         return
@@ -70,9 +68,7 @@ class _Sum:
 class _Pass:
     """One module's relocations while they are applied; `failures` by row number."""
 
-    def __init__(
-        self, file: ModuleFile, layout: Layout, values: Array, image: Image, table: RelocationTable
-    ) -> None:
+    def __init__(self, file: ModuleFile, layout: Layout, values: Array, image: Image, table: RelocationTable) -> None:
         rows = file.relocations
         self.rows, self.layout, self.image, self.table = rows, layout, image, table
         self.types = rows["type"]
@@ -86,9 +82,7 @@ class _Pass:
         self.room = sizes[rows["section"]]
         self.at = offsets[rows["section"]] + rows["offset"].astype(np.int64)
         block = np.where(self.at < layout.core_size, np.uint64(layout.core), np.uint64(layout.init))
-        self.P = block + np.where(self.at < layout.core_size, self.at, self.at - layout.core_size).astype(
-            np.uint64
-        )
+        self.P = block + np.where(self.at < layout.core_size, self.at, self.at - layout.core_size).astype(np.uint64)
         self.failures: dict[int, Failure] = {}
         self.sums: dict[Field, _Sum] = {}
 
@@ -139,9 +133,7 @@ class _Pass:
             offset = self.layout.got + 8 * np.arange(len(keys), dtype=np.int64)
             (_window,) = (self.image[self.layout.got : self.layout.got + 8 * len(keys)].view("<u8"),)
             _window[:] = self.S[rows[first]] + self.A[rows[first]]
-            self.slot[rows] = np.uint64(self.layout.address(self.layout.got)) + offset[slots].astype(
-                np.uint64
-            )
+            self.slot[rows] = np.uint64(self.layout.address(self.layout.got)) + offset[slots].astype(np.uint64)
             self.slot[rows] -= np.uint64(self.layout.got)
 
     def evaluate(self, row: Relocation, rows: Index) -> Values:
@@ -209,9 +201,7 @@ class _Pass:
             old = form.load(self.image, places)
             room = form.room(self.image, places)
             whole = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-            mask = np.where(
-                room >= 64, whole, (np.uint64(1) << np.minimum(room, 63).astype(np.uint64)) - np.uint64(1)
-            )
+            mask = np.where(room >= 64, whole, (np.uint64(1) << np.minimum(room, 63).astype(np.uint64)) - np.uint64(1))
             total = np.where(replaced, np.uint64(0), old & mask).view(np.int64)
             np.add.at(total, which, np.concatenate(terms.terms))
             low = -(np.int64(1) << np.minimum(room - 1, 62))

@@ -135,9 +135,7 @@ class Resolver:
         """errno when the symbol is in a namespace that the module does not import."""
         if not symbol.namespace or symbol.namespace in self.file.infos("import_ns"):
             return 0
-        text = (
-            f"module uses symbol ({symbol.name}) from namespace {symbol.namespace}, but does not import it."
-        )
+        text = f"module uses symbol ({symbol.name}) from namespace {symbol.namespace}, but does not import it."
         self.note(ERR, text)
         return errno.EINVAL
 

@@ -64,9 +64,7 @@ class SymbolTable:
     `kinds` holds one letter each, as in /proc/kallsyms. `limit` is the first address beyond the image.
     """
 
-    def __init__(
-        self, values: array[int], starts: array[int], kinds: bytes, strings: bytes, limit: int
-    ) -> None:
+    def __init__(self, values: array[int], starts: array[int], kinds: bytes, strings: bytes, limit: int) -> None:
         self.values = values
         self.starts = starts
         self.kinds = kinds

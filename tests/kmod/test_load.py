@@ -92,7 +92,12 @@ def test_a_module_goes_live(k):
         module.core + 4096: "r",
         module.core + 8192: "rw",
     }
-    assert pickle.loads(pickle.dumps(module)) == module or module.symbols is not None
+    copy = pickle.loads(pickle.dumps(module))
+    assert (copy.proc_line, copy.regions, list(copy.symbols.rows())) == (
+        module.proc_line,
+        module.regions,
+        list(module.symbols.rows()),
+    )
 
 
 def test_unloading_leaves_nothing(k):
