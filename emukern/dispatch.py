@@ -11,7 +11,7 @@ from emukern.kapi import export
 from emukern.kernel import bugtable, hypercall, process, symbolise
 from emukern.kernel.bug import KernelBug
 from emukern.kernel.signal import fatal
-from emukern.kernel.task import RUNNABLE, Frame, Pending, Task
+from emukern.kernel.task import RUNNABLE, Frame, Origin, Pending, Task
 from emukern.syscalls import table
 from emukern.trap import Break, CpuException, Export, Fault, Hypercall, Return, Syscall, Trap
 
@@ -45,12 +45,13 @@ def answer(k: Kernel, task: Task, trap: Trap) -> None:
 
 def _try(k: Kernel, task: Task, trap: Trap) -> None:
     """Answer a system call or an export, for the first time or again after a Wait."""
+    kind: Origin
     try:
         if isinstance(trap, Syscall):
             kind, answer = "syscall", _syscall(k, task, trap)
         else:
             assert isinstance(trap, Export)
-            kind, answer = "export", _export(k, trap.slot)
+            kind, answer = trap.slot, _export(k, trap.slot)
     except FATAL as error:
         die(k, reason(error))
         return
@@ -84,7 +85,7 @@ def _export(k: Kernel, slot: int) -> Any:
     raise KernelBug(f"jump into the stub window at slot {slot}, where there is no export")
 
 
-def deliver(k: Kernel, task: Task, kind: str, answer: Any, again: Pending) -> None:
+def deliver(k: Kernel, task: Task, kind: Origin, answer: Any, again: Pending) -> None:
     """Act on a handler's or continuation's answer; `again` is what is tried again after a Wait."""
     if isinstance(answer, Wait):
         _sleep(k, task, kind, answer, again)
@@ -110,7 +111,7 @@ def deliver(k: Kernel, task: Task, kind: str, answer: Any, again: Pending) -> No
             take_signals(k, task)
 
 
-def _sleep(k: Kernel, task: Task, kind: str, wait: Wait, again: Pending) -> None:
+def _sleep(k: Kernel, task: Task, kind: Origin, wait: Wait, again: Pending) -> None:
     if kind == "interrupt" or task.in_interrupt:
         die(k, f"BUG: scheduling while atomic: {task.name}/{task.pid}")
         return
@@ -131,7 +132,7 @@ def _sleep(k: Kernel, task: Task, kind: str, wait: Wait, again: Pending) -> None
 # Calls into the guest and back.
 
 
-def _enter_kernel(k: Kernel, task: Task, kind: str, call: Call) -> None:
+def _enter_kernel(k: Kernel, task: Task, kind: Origin, call: Call) -> None:
     """Run a guest function in kernel mode on this task's kernel stack."""
     cpu, registers = k.cpu, k.arch.registers
     fresh = kind in ("thread", "exit") or (task.pid == 0 and not task.frames)
@@ -175,7 +176,8 @@ def _take_result(k: Kernel, task: Task) -> None:
     take(k, task, frame.kind, frame.then, rv, frame.data)
 
 
-def take(k: Kernel, task: Task, kind: str, then: str | None, rv: int, data: dict[str, Any]) -> None:
+def take(k: Kernel, task: Task, kind: Origin, then: str | None, rv: int, data: dict[str, Any]) -> None:
+    """Hand the result `rv` of a guest function to its continuation, and deliver what that answers."""
     answer: Any = rv
     if then is not None:
         try:
@@ -185,7 +187,9 @@ def take(k: Kernel, task: Task, kind: str, then: str | None, rv: int, data: dict
         except FATAL as error:
             die(k, reason(error))
             return
-    deliver(k, task, kind, answer if answer is not None else 0, Pending(kind, then=then, rv=rv, data=data))
+    if isinstance(kind, int) and not isinstance(answer, Wait | Call):
+        answer = export.by_slot()[kind].result(answer)
+    deliver(k, task, kind, answer, Pending(kind, then=then, rv=rv, data=data))
 
 
 def resume(k: Kernel, task: Task, pending: Pending) -> None:

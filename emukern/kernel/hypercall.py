@@ -36,7 +36,7 @@ def answer(k: Kernel, number: int) -> int:
 @hypercall
 def log(k: Kernel, text: int, length: int) -> int:
     """A line of the guest kernel's own C code."""
-    k.log.emit(INFO, k.mem.read(text, length).decode("latin-1"))
+    k.log.emit(INFO, k.mem.read(text, length).decode())
     return 0
 
 

@@ -54,6 +54,11 @@ class DataArea:
         self._next = area.start
         self._mapped = area.start
 
+    @property
+    def end(self) -> int:
+        """First address beyond what is in use."""
+        return self._next
+
     def alloc(self, size: int, align: int = 8) -> int:
         """Address of `size` zeroed bytes that modules reach with a 32-bit displacement."""
         start = -(-self._next // align) * align
@@ -194,7 +199,7 @@ class Kernel:
             python.table[made.name] = Symbol(made.name, made.value, None, made.gpl, kind)
             rows.append((made.name, made.value, "D" if made.data else "T"))
         self.symbols.kernel = [image, python]
-        self.symbols.kernel_table = SymbolTable.of(rows, self.names["_end"].value)
+        self.symbols.kernel_table = SymbolTable.of(rows, max(self.names["_end"].value, self.data_area.end))
         return len(image.table) + len(python.table)
 
     @property

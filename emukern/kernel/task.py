@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 RUNNABLE, SLEEPING, ZOMBIE = "R", "S", "Z"
 
 
+Origin = str | int  # whose answer is awaited: "syscall", "thread", "interrupt", "exit", or an export's slot
+
+
 @dataclass(slots=True)
 class Frame:
     """A `Call` in progress: what the CPU held when it began, whose answer it is, and who takes the result."""
 
-    kind: str  # "syscall", "export", "thread", "interrupt"
+    kind: Origin
     context: bytes | None
     then: str | None
     data: dict[str, Any]
@@ -28,7 +31,7 @@ class Frame:
 class Pending:
     """What a task does next before its guest code runs: a trap to be tried (again), a result to be taken, an answer."""
 
-    kind: str
+    kind: Origin
     trap: Trap | None = None
     then: str | None = None
     rv: Any = 0

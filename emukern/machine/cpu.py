@@ -64,6 +64,7 @@ class Cpu:
         self.uc.ctl_exits_enabled(True)
         self.uc.ctl_set_exits([])
         self._hooks: list[Any] = []
+        self.code_flushes = 0  # how often all translated code was dropped
         self.state = State(quota=NO_QUOTA, tsc_per_block=self.TSC_PER_BLOCK)
         self.state.stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
         self.state.reg_write = ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value
@@ -173,5 +174,6 @@ class Cpu:
     def flush_code(self) -> None:
         """Forget translated code; needed when pages that were executed get new content from outside the guest."""
         uclib.uc_ctl(self._handle, const.UC_CTL_TB_FLUSH | CTL_WRITE)
+        self.code_flushes += 1
 
     fetch: Callable[[int, int], bytes]  # reads guest code at a virtual address; set by the machine
