@@ -182,7 +182,7 @@ class Kernel:
         """Offer what the image and the Python handlers export; returns how many names there are."""
         from emukern.kapi import export
 
-        image, rows = Exports("image"), []
+        image, rows, stubs = Exports("image"), [], []
         for name, symbol in self.names.items():
             for prefix, gpl in (("__ksymtab_gpl_", True), ("__ksymtab_", False)):
                 if name.startswith(prefix):
@@ -197,9 +197,10 @@ class Kernel:
         for made in export.kernel_symbols(self).values():
             kind = "data" if made.data else "func"
             python.table[made.name] = Symbol(made.name, made.value, None, made.gpl, kind)
-            rows.append((made.name, made.value, "D" if made.data else "T"))
+            stubs.append((made.name, made.value, "D" if made.data else "T"))
         self.symbols.kernel = [image, python]
-        self.symbols.kernel_table = SymbolTable.of(rows, max(self.names["_end"].value, self.data_area.end))
+        self.symbols.kernel_table = SymbolTable.of(rows, self.names["_end"].value)
+        self.symbols.stub_table = SymbolTable.of(stubs, self.data_area.end)
         return len(image.table) + len(python.table)
 
     @property
