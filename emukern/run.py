@@ -54,6 +54,8 @@ def _step(k: Kernel, task: Task) -> None:
         _sync_time(k)
     trap = k.cpu.run_to(k.next_tick)
     k.clock.blocks = k.cpu.state.blocks
+    if k.trace is not None:
+        k.trace.append((k.clock.blocks, k.cpu.pc, trap))
     if isinstance(trap, Tick):
         _tick(k, task)
     elif isinstance(trap, Halt):

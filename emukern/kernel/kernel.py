@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from emukern.kernel.devfs import DevFs
     from emukern.kernel.vfs import Vfs
     from emukern.kmod.module import Module
+    from emukern.trap import Trap
     from emukern.machine.console import Console
 
 STATE = (
@@ -95,6 +96,7 @@ class Kernel:
     share: Path | None = None
     lazy_room = 1024  # stubs kept for symbols nobody exports
     init_args: tuple[str, ...] = ()
+    trace: list[tuple[int, int, Trap]] | None = None  # block count, pc and trap of every exit, when wanted
     lockup_blocks = 400_000_000  # soft lockup: this much work in one stint; about a second of host time
     stack_size: int
 
