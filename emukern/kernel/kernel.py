@@ -108,7 +108,10 @@ class Kernel:
         layout = arch.layout
         end = self.names["_end"].value - layout.image + layout.ram
         self.pages = Pages(ram, -(-end // PAGE) * PAGE)
-        self.tables = PageTables(arch.paging, ram, self.pages.alloc, self.pages.free)
+        # Not bound methods: restoring a snapshot replaces self.pages.
+        self.tables = PageTables(
+            arch.paging, ram, lambda: self.pages.alloc(), lambda phys: self.pages.free(phys)
+        )
         self.mem = Memory(layout, ram, self.tables)
         self.user = UserMemory(self)
         self.args = ArgumentWords(arch, cpu, self.mem)
