@@ -155,7 +155,7 @@ def _idle(k: Kernel) -> Stop | None:
             _step(k, k.current)
         return None
     source = k.console.input
-    if source is not None and k.tty.waiting:
+    if source is not None and (k.tty.waiting or source.paced):
         keys = source.wait(None if deadline is None else deadline - k.clock.now)
         if keys is None:
             k.console.input = None

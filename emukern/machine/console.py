@@ -8,7 +8,10 @@ from typing import Protocol
 
 
 class Input(Protocol):
-    """Where keys come from."""
+    """Where keys come from. `paced`: a person sits there, so that a second asleep is a second of the host's time;
+    otherwise time jumps to the next deadline when everything sleeps, unless it is keys that are waited for."""
+
+    paced: bool
 
     def poll(self) -> bytes:
         """Keys that are there already; never waits."""
