@@ -104,10 +104,7 @@ class Heap:
             return 0
         chosen = size_class(size, align)
         try:
-            if chosen < PAGE:
-                address = self._slot(chosen)
-            else:
-                address = self._run(chosen, max(align, chosen & -chosen))
+            address = self._slot(chosen) if chosen < PAGE else self._run(chosen, max(align, chosen & -chosen))
         except MemoryError:
             return 0
         self.blocks[address] = Block(size, chosen, by, cache)
