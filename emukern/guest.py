@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ def host_insmod(k: Kernel, rv: int, blob: bytes, args: str) -> Any:
     """First act of the thread that loads a module for the host."""
     from emukern.kmod.load import load_module
 
+    if not blob:
+        raise Errno(errno.EINVAL)  # as finit_module has it
     return load_module(k, blob, args)
 
 

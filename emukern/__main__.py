@@ -1,0 +1,7 @@
+"""python -m emukern"""
+
+import sys
+
+from emukern.cli import main
+
+sys.exit(main())

@@ -1,0 +1,102 @@
+"""emukern boot: a machine with a shell, for a person or for a script."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emukern.commands import options as shared
+
+if TYPE_CHECKING:
+    from emukern.guest import Guest
+    from emukern.kernel.kernel import Kernel
+    from emukern.terminal import Script
+
+ABOUT = "boot to a shell; scripted with -c, --stdin or when standard input is no terminal"
+INIT = 1
+NEVER = 124  # exit status when all that is left waits for what will never happen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its command line."""
+    shared.add_arch(parser, "x86_64", "x86_64")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("-c", dest="script", metavar="SCRIPT", help="run SCRIPT and power off")
+    source.add_argument("--stdin", metavar="FILE", help="run the commands in FILE (- is standard input)")
+    parser.add_argument("--share", type=Path, metavar="DIR", help="show the folder DIR at /mnt, read-only")
+    shared.add_machine(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Boot; the exit status is the shell's."""
+    from emukern.terminal import script_from
+
+    terminal = bool(sys.stdin and sys.stdin.isatty())
+    if options.script is not None:
+        return scripted(options, ("-c", options.script), script_from("-" if not terminal else "/dev/null"))
+    if options.stdin is not None or not terminal:
+        return scripted(options, ("-s",), script_from(options.stdin or "-"))
+    return interactive(options)
+
+
+def power_on(options: argparse.Namespace, **more: object) -> Guest:
+    """The machine that the command line describes."""
+    from emukern import guest
+
+    return guest.power_on(
+        options.arch,
+        memory=options.memory * shared.MIB,
+        seed=options.seed,
+        share=options.share,
+        lazy_symbols=options.lazy_symbols,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def interactive(options: argparse.Namespace) -> int:
+    """A session of a person at this terminal."""
+    from emukern.terminal import Left, Terminal
+
+    terminal = Terminal()
+    with terminal.raw():
+        guest = power_on(options, console=terminal.write, source=terminal, init=())
+        terminal.attach(guest.k)
+        try:
+            return guest.run().status
+        except Left as left:
+            return left.status
+        finally:
+            if guest.k.tty.column:
+                terminal.write(b"\r\n")
+
+
+def scripted(options: argparse.Namespace, init: tuple[str, ...], source: Script) -> int:
+    """A session without a person: what the guest prints goes to standard output, with plain line ends."""
+    output = Output(options.verbose)
+    guest = power_on(options, console=output.write, source=source, init=init)
+    output.kernel = guest.k
+    source.attach(guest.k)
+    stop = guest.run()
+    if stop.why == "poweroff":
+        return stop.status
+    print("emukern: everything in the guest waits for what will never happen", file=sys.stderr)
+    return NEVER
+
+
+class Output:
+    """The console's sink of a script. Without `verbose` it starts when the shell does."""
+
+    def __init__(self, verbose: bool) -> None:
+        self.open = verbose
+        self.kernel: Kernel | None = None
+
+    def write(self, data: bytes) -> None:
+        """Print."""
+        from emukern.terminal import write_all
+
+        if not self.open and self.kernel is not None:
+            self.open = any(pid > INIT for pid in self.kernel.sched.tasks)
+        if self.open:
+            write_all(1, data.replace(b"\r\n", b"\n"))

@@ -1,0 +1,220 @@
+"""The host's side of the console: a person at a terminal, or a script that is fed to the guest.
+
+Ctrl-A is the prefix for what is meant for emukern: x leaves, h helps, Ctrl-A again sends one Ctrl-A. All other
+keys go to the guest as they come, Ctrl-C too. The terminal is put back as it was whatever happens.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from emukern.errors import UsageError
+
+if TYPE_CHECKING:
+    from emukern.kernel.kernel import Kernel
+
+PREFIX = 0x01
+ICANON = 0o2  # include/uapi/asm-generic/termbits.h
+HELP = "\r\nCtrl-A x  leave emukern\r\nCtrl-A h  this help\r\nCtrl-A Ctrl-A  send Ctrl-A\r\n"
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class Left(Exception):
+    """The person at the terminal has left: `status` is the exit status that says how."""
+
+    def __init__(self, status: int = 0) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything, also where a write takes only part of it or would block."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
+
+
+class Terminal:
+    """A person's terminal as the console's Input, and its output. `attach` it to a kernel before that runs.
+
+    Signals are only noted where they come in; they take effect where the loop asks for keys.
+    """
+
+    paced = True
+
+    def __init__(self, input_fd: int = 0, output_fd: int = 1) -> None:
+        self._in, self._out = input_fd, output_fd
+        self._kernel: Kernel | None = None
+        self._ended = False
+        self._prefixed = False
+        self._signals: set[int] = set()
+        self._wake_read = -1  # readable when a signal has come: it must end a wait
+
+    def attach(self, k: Kernel) -> None:
+        """Serve the console of `k`, whose terminal gets the size of this one."""
+        self._kernel = k
+        self._resize()
+
+    def write(self, data: bytes) -> None:
+        """The console's sink."""
+        write_all(self._out, data)
+
+    @contextmanager
+    def raw(self) -> Iterator[Terminal]:
+        """Every key comes at once and unchanged inside this block; afterwards all is as before."""
+        before = termios.tcgetattr(self._in)
+        self._wake_read, wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(wake_write, False)
+        handlers: dict[int, Any] = {}
+        wakeup = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        try:
+            for number in (*ENDING, signal.SIGWINCH, signal.SIGCONT):
+                handlers[number] = signal.signal(number, self._note)
+            tty.setraw(self._in, termios.TCSADRAIN)
+            yield self
+        finally:
+            # In the background this would stop us before we have left.
+            ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            try:
+                termios.tcsetattr(self._in, termios.TCSADRAIN, before)
+            except termios.error:
+                pass  # the terminal is gone, and so is its state
+            finally:
+                signal.signal(signal.SIGTTOU, ignored)
+                signal.set_wakeup_fd(wakeup)
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+                os.close(self._wake_read)
+                os.close(wake_write)
+                self._wake_read = -1
+
+    def poll(self) -> bytes:
+        """Keys that were typed already."""
+        self._serve_signals()
+        if self._ended or not select.select([self._in], [], [], 0)[0]:
+            return b""
+        return self._read() or b""
+
+    def wait(self, timeout_ns: int | None) -> bytes | None:
+        """Keys, or b"" after `timeout_ns` of the host's time. When keys come before, the guest's clock has gone on too."""
+        start = time.monotonic_ns()
+        while not self._ended:
+            self._serve_signals()
+            passed = time.monotonic_ns() - start
+            if timeout_ns is not None and passed >= timeout_ns:
+                return b""
+            left = None if timeout_ns is None else (timeout_ns - passed) / 1e9
+            ready = select.select([self._in, *([self._wake_read] if self._wake_read >= 0 else [])], [], [], left)[0]
+            keys = self._read() if self._in in ready else b""
+            if keys:
+                if self._kernel is not None:
+                    self._kernel.clock.advance(time.monotonic_ns() - start)
+                return keys
+        return None
+
+    def _read(self) -> bytes:
+        """What can be read now, without what is meant for emukern; b"" also at the end."""
+        try:
+            data = os.read(self._in, 4096)
+        except OSError:
+            data = b""  # EIO: the terminal hung up
+        self._ended = not data
+        keys = bytearray()
+        for byte in data:
+            if self._prefixed:
+                self._prefixed = False
+                self._command(byte, keys)
+            elif byte == PREFIX:
+                self._prefixed = True
+            else:
+                keys.append(byte)
+        return bytes(keys)
+
+    def _command(self, byte: int, keys: bytearray) -> None:
+        """The key behind Ctrl-A."""
+        if byte == PREFIX:
+            keys.append(PREFIX)
+        elif byte in b"xX":
+            raise Left
+        elif byte in b"hH?":
+            self.write(HELP.encode())
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._signals.add(number)
+
+    def _serve_signals(self) -> None:
+        if not self._signals:
+            return
+        came, self._signals = self._signals, set()
+        if self._wake_read >= 0:
+            try:
+                os.read(self._wake_read, 4096)
+            except BlockingIOError:
+                pass
+        for number in ENDING:
+            if number in came:
+                raise Left(128 + number)
+        if signal.SIGCONT in came:
+            tty.setraw(self._in, termios.TCSADRAIN)
+        self._resize()
+
+    def _resize(self) -> None:
+        """Tell the guest how large the terminal is."""
+        try:
+            columns, rows = os.get_terminal_size(self._out)
+        except OSError:
+            return
+        if self._kernel is not None and rows and columns:
+            self._kernel.tty.resize(self._kernel, rows, columns)
+
+
+class Script:
+    """Lines for the guest's standard input, given out when it asks for one, and then the end."""
+
+    paced = False
+    LONGEST = 4095  # bytes of a line, as a terminal has it
+
+    def __init__(self, lines: BinaryIO | None) -> None:
+        self._lines = lines
+
+    def attach(self, k: Kernel) -> None:
+        """Make the guest's terminal pass on every line as it is: no echo, and no byte is a key."""
+        k.tty.iflag = 0
+        k.tty.lflag = ICANON
+        k.tty.keys = bytes(len(k.tty.keys))
+
+    def poll(self) -> bytes:
+        """Nothing before it is asked for: it would be as if somebody typed too fast."""
+        return b""
+
+    def wait(self, timeout_ns: int | None) -> bytes | None:
+        """The next line at once, None at the end. Raises UsageError for one that is too long."""
+        line = self._lines.readline(self.LONGEST + 1) if self._lines else b""
+        if len(line) > self.LONGEST:
+            raise UsageError(f"a line of the input is longer than a terminal takes ({self.LONGEST} bytes)")
+        return line or None
+
+
+def script_from(name: str) -> Script:
+    """A Script of the file `name`, "-" for standard input. Raises UsageError when it cannot be read."""
+    if name == "-":
+        return Script(sys.stdin.buffer if sys.stdin else None)
+    try:
+        file = open(name, "rb")  # noqa: SIM115 - it is read while the guest runs
+        file.peek(1)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from None
+    return Script(file)
