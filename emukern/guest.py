@@ -112,6 +112,12 @@ class Completed:
     status: int
 
 
+def argument(name: str, value: object) -> str:
+    """A module parameter as insmod writes it: sequences with commas, values with spaces in quotes."""
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return f'{name}="{text}"' if " " in text else f"{name}={text}"
+
+
 class Guest:
     """A machine and its kernel, `k`."""
 
@@ -157,7 +163,7 @@ class Guest:
     def insmod(self, module: str | Path | bytes, params: str = "", **values: object) -> ModuleHandle:
         """Load a module: a path, its bytes, or the name of a sample. Raises ModuleError with Linux's errno."""
         blob = module if isinstance(module, bytes) else self._module_bytes(str(module))
-        text = " ".join([params] * bool(params) + [f"{name}={value}" for name, value in values.items()])
+        text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
         before = set(self.k.modules)
         self._errno(self.k.spawn("insmod", host_insmod, blob=blob, args=text))
         (name,) = set(self.k.modules) - before
