@@ -156,7 +156,8 @@ class CharDevices:
         function = operations.compat_ioctl if k.current.compat else operations.unlocked_ioctl
         if not function:
             raise Errno(errno.ENOTTY)
-        return Call(function, guest, cmd & 0xFFFF_FFFF, arg, then=controlled)
+        # RISC-V passes 32-bit arguments sign-extended, even unsigned ones; x86-64 ignores the upper half.
+        return Call(function, guest, (cmd & 0xFFFF_FFFF ^ 0x8000_0000) - 0x8000_0000, arg, then=controlled)
 
     def release(self, k: Kernel, file: ModuleDeviceFile) -> Answer:
         """The module's release, and the end of the guest's structures."""

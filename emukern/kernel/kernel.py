@@ -13,10 +13,7 @@ from emukern.flow import Continuation
 from emukern.kernel.area import Area
 from emukern.kernel.bootinfo import built, constants
 
-try:
-    from emukern.kernel.chrdev import CharDevices
-except ImportError:
-    CharDevices = dict
+from emukern.kernel.chrdev import CharDevices
 from emukern.kernel.heap import Heap
 from emukern.kernel.log import Log
 from emukern.kernel.mm import PageCache, UserMemory

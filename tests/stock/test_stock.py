@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from corpus import Bench, expected
+from corpus import Bench, expected, stock_module
 
-NAMES = sorted({name for arch in ("x86_64", "riscv64") for name in expected(arch)})
+ARCHES = ("x86_64", "riscv64")
+ALL = [(arch, name) for arch in ARCHES for name in expected(arch)]
+OVER_THE_COMMAND_LINE = ("crc7", "nls_cp437", "raid6_pq")
 
 
 def shape(messages: list[tuple[int, str]], stable: str) -> list[tuple[int, str]]:
@@ -23,22 +28,41 @@ def recorded(messages: list[dict[str, Any]]) -> list[tuple[int, str]]:
 
 
 def test_there_are_enough_of_them() -> None:
-    for arch in ("x86_64", "riscv64"):
+    for arch in ARCHES:
         assert len(expected(arch)) >= 90
         assert sum(record["source"] == "recorded" for record in expected(arch).values()) >= 50
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("arch", "name"), ALL, indirect=["arch"])
 def test_outcome(bench: Bench, name: str) -> None:
-    record = expected(bench.arch).get(name)
-    if record is None:
-        pytest.skip(f"{name} is not among the modules chosen for {bench.arch}")
+    record = expected(bench.arch)[name]
     bench.load(*record["deps"])
     before = len(bench.messages())
     assert bench.insmod_errno(name) == record["insmod_errno"]
     inserted = len(bench.messages())
     assert bench.rmmod_errno(name) == record["rmmod_errno"]
-    messages = bench.messages()
-    stable = record["stable"]
+    messages, stable = bench.messages(), record["stable"]
     assert shape(messages[before:inserted], stable) == shape(recorded(record["insmod_kmsg"]), stable)
     assert shape(messages[inserted:], stable) == shape(recorded(record["rmmod_kmsg"]), stable)
+    assert name not in {loaded for loaded, _, _ in bench.guest.lsmod()}
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+@pytest.mark.parametrize("name", OVER_THE_COMMAND_LINE)
+def test_emukern_run(arch: str, name: str) -> None:
+    """`emukern run` takes the architecture from the file and prints the record."""
+    record = expected(arch)[name]
+    command = [sys.executable, "-m", "emukern", "run", "--json", str(stock_module(arch, record["path"]))]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    stable = record["stable"]
+    for field in ("insmod_kmsg", "rmmod_kmsg"):
+        assert shape(recorded(printed.pop(field)), stable) == shape(recorded(record[field]), stable)
+    assert printed == {
+        "name": name,
+        "insmod_errno": 0,
+        "insmod_errname": "OK",
+        "rmmod_errno": 0,
+        "rmmod_errname": "OK",
+    }
