@@ -5,17 +5,13 @@ from __future__ import annotations
 import pytest
 from corpus import Bench
 
-import emukern
 from emukern.errors import GuestOops, ModuleError
 
 CALLS_LATER = "kernel/drivers/media/common/ttpci-eeprom.ko"  # uses I2C when it is asked for an address
 CALLS_AT_ONCE = "kernel/lib/libcrc32c.ko"  # asks the crypto API for an algorithm in its init function
 
 
-@pytest.fixture
-def lazy(arch: str) -> Bench:
-    """A guest that accepts modules with missing imports."""
-    return Bench(emukern.boot(arch=arch, lazy_symbols=True), arch)
+lazy = pytest.mark.emukern(lazy_symbols=True)
 
 
 def test_without_it_every_missing_name_is_listed(bench: Bench) -> None:
@@ -27,10 +23,11 @@ def test_without_it_every_missing_name_is_listed(bench: Bench) -> None:
         assert f"libcrc32c: Unknown symbol {name} (err -2)" in said
 
 
-def test_a_call_of_a_missing_function_stops(lazy: Bench) -> None:
-    lazy.insert(CALLS_LATER)
+@lazy
+def test_a_call_of_a_missing_function_stops(bench: Bench) -> None:
+    bench.insert(CALLS_LATER)
     with pytest.raises(GuestOops) as stopped:
-        lazy.call("ttpci_eeprom_parse_mac", 0, lazy.buffer(6))
+        bench.call("ttpci_eeprom_parse_mac", 0, bench.buffer(6))
     report = stopped.value.report
     assert "i2c_transfer" in report.splitlines()[0]
     assert "ttpci_eeprom_parse_mac" in report.splitlines()[0]
@@ -38,17 +35,19 @@ def test_a_call_of_a_missing_function_stops(lazy: Bench) -> None:
     assert "[ttpci_eeprom]" in trace
 
 
-def test_a_call_from_init_stops_too(lazy: Bench) -> None:
+@lazy
+def test_a_call_from_init_stops_too(bench: Bench) -> None:
     with pytest.raises(GuestOops) as stopped:
-        lazy.insert(CALLS_AT_ONCE)
+        bench.insert(CALLS_AT_ONCE)
     first = stopped.value.report.splitlines()[0]
     assert "crypto_alloc_shash" in first
     assert "libcrc32c" in first
 
 
-def test_the_guest_goes_on_afterwards(lazy: Bench) -> None:
-    lazy.insert(CALLS_LATER)
+@lazy
+def test_the_guest_goes_on_afterwards(bench: Bench) -> None:
+    bench.insert(CALLS_LATER)
     with pytest.raises(GuestOops):
-        lazy.call("ttpci_eeprom_parse_mac", 0, lazy.buffer(6))
-    lazy.load("crc7")
-    assert lazy.call("crc7_be", 0, lazy.buffer(b"123456789"), 9) & 0xFF == 0xEA
+        bench.call("ttpci_eeprom_parse_mac", 0, bench.buffer(6))
+    bench.load("crc7")
+    assert bench.call("crc7_be", 0, bench.buffer(b"123456789"), 9) & 0xFF == 0xEA
