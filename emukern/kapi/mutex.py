@@ -15,6 +15,7 @@ from emukern.ptr import Ptr
 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
+    from emukern.kernel.task import Task
 
 OWNER = 0xFFFF_FFFF_FFFF_FFF8  # the low bits of `owner` are flags (MUTEX_FLAG_*)
 
@@ -27,18 +28,21 @@ def __mutex_init(k: Kernel, lock: Ptr, name: Ptr, key: Ptr) -> None:
     head.next = head.prev = head
 
 
+def _own(k: Kernel, lock: Ptr, task: Task) -> None:
+    lock.owner.counter = task.task_struct
+    waitqueue.queues(k).owners[lock.addr_] = task.pid
+
+
 def lock_mutex(k: Kernel, lock: Ptr, *, interruptible: bool = False) -> Wait | None:
     """Take the mutex or sleep for it; raises EINTR for a signal."""
     might_sleep(k, "mutex_lock")
     task = k.current
     if waitqueue.claim(k, lock.addr_):
-        lock.owner.counter = task.task_struct
         return None
-    owner = lock.owner.counter & OWNER
-    if not owner:
-        lock.owner.counter = task.task_struct
+    if not lock.owner.counter & OWNER:
+        _own(k, lock, task)
         return None
-    if owner == task.task_struct:
+    if waitqueue.queues(k).owners.get(lock.addr_) == task.pid:
         raise KernelBug(f"BUG: {task.name}/{task.pid} locks a mutex that it holds already: {_name(k, lock)}")
     if interruptible and task.woken == "signal":
         waitqueue.give_up(k, lock.addr_)
@@ -65,7 +69,7 @@ def mutex_lock_interruptible(k: Kernel, lock: Ptr) -> Wait | None:
 def mutex_trylock(k: Kernel, lock: Ptr) -> int:
     if lock.owner.counter & OWNER:
         return 0
-    lock.owner.counter = k.current.task_struct
+    _own(k, lock, k.current)
     return 1
 
 
@@ -75,9 +79,9 @@ def mutex_unlock(k: Kernel, lock: Ptr) -> None:
     if not lock.owner.counter & OWNER:
         raise KernelBug(f"BUG: mutex_unlock of a mutex that nobody holds: {_name(k, lock)}")
     lock.owner.counter = 0
+    waitqueue.queues(k).owners.pop(lock.addr_, None)
     if waitqueue.is_contended(k, lock.addr_):
-        pid = waitqueue.grant(k, lock.addr_)
-        lock.owner.counter = k.sched.tasks[pid].task_struct
+        _own(k, lock, k.sched.tasks[waitqueue.grant(k, lock.addr_)])
 
 
 @export("bool mutex_is_locked(struct mutex *lock)")

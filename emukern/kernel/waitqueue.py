@@ -20,10 +20,14 @@ PART = "waitqueue"
 
 @dataclass
 class LockQueues:
-    """By lock address: the waiting (pid, mode) in order. `granted` holds the (lock, pid) that may go on."""
+    """By lock address: the waiting (pid, mode) in order. `granted` holds the (lock, pid) that may go on.
+
+    `owners`: the pid that holds a mutex, for a task_struct's address is used again when its task is gone.
+    """
 
     waiting: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
     granted: set[tuple[int, int]] = field(default_factory=set)
+    owners: dict[int, int] = field(default_factory=dict)
 
 
 def queues(k: Kernel) -> LockQueues:
