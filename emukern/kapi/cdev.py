@@ -58,7 +58,8 @@ def cdev_device_add(k: Kernel, cdev: Ptr, device: Ptr) -> int:
 
     if device.devt:
         cdev_add(k, cdev, device.devt, 1)
-    return device_add(k, device)
+    answer: int = device_add(k, device)
+    return answer
 
 
 @export("void cdev_device_del(struct cdev *cdev, struct device *device)")

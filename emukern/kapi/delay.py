@@ -67,4 +67,5 @@ def usleep_range(k: Kernel, least: int, most: int) -> Wait | None:
 
 @export("void ssleep(unsigned int seconds)")
 def ssleep(k: Kernel, seconds: int) -> Wait | None:
-    return msleep(k, seconds * 1000)
+    answer: Wait | None = msleep(k, seconds * 1000)
+    return answer

@@ -42,7 +42,8 @@ def make_device(k: Kernel, name: str, devt: int, *, parent: int = 0, class_: int
 
 def device_name(device: Ptr) -> str:
     """What dev_name() says."""
-    return (device.init_name or device.kobj.name).str_()
+    answer: str = (device.init_name or device.kobj.name).str_()
+    return answer
 
 
 def _class_of(device: Ptr) -> Ptr:
@@ -158,13 +159,15 @@ def device_initialize(k: Kernel, device: Ptr) -> None:
 @export("int device_register(struct device *device)")
 def device_register(k: Kernel, device: Ptr) -> int:
     device_initialize(k, device)
-    return device_add(k, device)
+    answer: int = device_add(k, device)
+    return answer
 
 
 @export("void device_unregister(struct device *device)")
 def device_unregister(k: Kernel, device: Ptr) -> Call | None:
     device_del(k, device)
-    return put_device(k, device)
+    answer: Call | None = put_device(k, device)
+    return answer
 
 
 @export("struct device *get_device(struct device *device)")

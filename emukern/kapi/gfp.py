@@ -19,7 +19,8 @@ def __get_free_pages(k: Kernel, flags: int, order: int) -> int:
 
 @export("unsigned long get_zeroed_page(gfp_t flags)", aliases=("get_zeroed_page_noprof",))
 def get_zeroed_page(k: Kernel, flags: int) -> int:
-    return __get_free_pages(k, flags, 0)
+    answer: int = __get_free_pages(k, flags, 0)
+    return answer
 
 
 @export("void free_pages(unsigned long address, unsigned int order)")

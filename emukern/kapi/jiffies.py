@@ -101,4 +101,5 @@ def round_jiffies(k: Kernel, ticks: int) -> int:
 @export("unsigned long round_jiffies_relative(unsigned long ticks)")
 def round_jiffies_relative(k: Kernel, ticks: int) -> int:
     now = k.clock.jiffies
-    return round_jiffies(k, now + ticks) - now
+    answer: int = round_jiffies(k, now + ticks) - now
+    return answer

@@ -141,7 +141,8 @@ def kthread_exit(k: Kernel, result: int) -> Exit:
 def kthread_complete_and_exit(k: Kernel, done: Ptr, result: int) -> Exit:
     if done:
         complete(k, done)
-    return kthread_exit(k, result)
+    answer: Exit = kthread_exit(k, result)
+    return answer
 
 
 @export("void kthread_bind(struct task_struct *task, unsigned int cpu)")

@@ -36,7 +36,8 @@ def ktime_get_real(k: Kernel) -> int:
 
 @export("ktime_t ktime_mono_to_any(ktime_t mono, int clock)")
 def ktime_mono_to_any(k: Kernel, mono: int, clock: int) -> int:
-    return mono + ktime_get_with_offset(k, clock) - k.clock.now
+    answer: int = mono + ktime_get_with_offset(k, clock) - k.clock.now
+    return answer
 
 
 def _put(ts: Ptr, ns: int) -> None:

@@ -103,7 +103,8 @@ def signal_pending_state(k: Kernel, state: int, task: Ptr) -> int:
 
 @export("int signal_pending(struct task_struct *task)")
 def signal_pending(k: Kernel, task: Ptr) -> int:
-    return signal_pending_state(k, INTERRUPTIBLE, task)
+    answer: int = signal_pending_state(k, INTERRUPTIBLE, task)
+    return answer
 
 
 @export("int send_sig(int signal, struct task_struct *task, int privileged)")

@@ -203,7 +203,8 @@ def constructed(k: Kernel, rv: int, made: int) -> int:
 
 @export("void *kmem_cache_alloc_node(struct kmem_cache *cache, gfp_t flags, int node)")
 def kmem_cache_alloc_node(k: Kernel, cache: Ptr, flags: int, node: int) -> int | Call:
-    return kmem_cache_alloc(k, cache, flags)
+    answer: int | Call = kmem_cache_alloc(k, cache, flags)
+    return answer
 
 
 @export("void kmem_cache_free(struct kmem_cache *cache, void *object)")

@@ -23,7 +23,8 @@ def vmalloc(k: Kernel, size: int) -> int:
 
 @export("void *vmalloc_node(unsigned long size, int node)", aliases=("vzalloc_node", "vmalloc_node_noprof"))
 def vmalloc_node(k: Kernel, size: int, node: int) -> int:
-    return vmalloc(k, size)
+    answer: int = vmalloc(k, size)
+    return answer
 
 
 @export("void *__vmalloc(unsigned long size, gfp_t flags)", aliases=("__vmalloc_noprof",))

@@ -57,7 +57,7 @@ def alloc_workqueue(k: Kernel, fmt: Ptr, flags: int, max_active: int, args: VarA
 @export("void destroy_workqueue(struct workqueue_struct *wq)")
 def destroy_workqueue(k: Kernel, wq: Ptr) -> Wait | None:
     """Once everything is done, works queued meanwhile too."""
-    waiting = drain_workqueue(k, wq)
+    waiting: Wait | None = drain_workqueue(k, wq)
     if waiting is not None:
         return waiting
     del table(k).queues[wq.addr_]
@@ -160,7 +160,7 @@ def queue_delayed_work_on(k: Kernel, cpu: int, wq: Ptr, work: Ptr, delay: int) -
 def mod_delayed_work_on(k: Kernel, cpu: int, wq: Ptr, work: Ptr, delay: int) -> bool:
     """Whatever its state, run it after `delay`; whether it was pending."""
     _queue_of(k, wq)
-    was = cancel_delayed_work(k, work)
+    was: bool = cancel_delayed_work(k, work)
     set_pending(k, work.addr_, True)
     _delay(k, wq, work, delay)
     return was
@@ -184,7 +184,8 @@ def flush_delayed_work(k: Kernel, work: Ptr) -> bool | Wait:
     """A delay that is running is cut short."""
     if disarm(k, work.timer):
         workqueue.insert(k, work.wq.addr_, work.addr_)
-    return flush_work(k, work)
+    answer: bool | Wait = flush_work(k, work)
+    return answer
 
 
 @export("void __init_work(struct work_struct *work, int onstack)")
@@ -194,9 +195,11 @@ def __init_work(k: Kernel, work: Ptr, onstack: int) -> None:
 
 @export("bool schedule_work(struct work_struct *work)")
 def schedule_work(k: Kernel, work: Ptr) -> bool:
-    return queue_work_on(k, 0, data(k, "system_wq")[0], work)
+    answer: bool = queue_work_on(k, 0, data(k, "system_wq")[0], work)
+    return answer
 
 
 @export("bool schedule_delayed_work(struct delayed_work *work, unsigned long delay)")
 def schedule_delayed_work(k: Kernel, work: Ptr, delay: int) -> bool:
-    return queue_delayed_work_on(k, 0, data(k, "system_wq")[0], work, delay)
+    answer: bool = queue_delayed_work_on(k, 0, data(k, "system_wq")[0], work, delay)
+    return answer

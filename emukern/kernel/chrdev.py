@@ -20,9 +20,9 @@ from emukern.kernel.sequence import Answer
 from emukern.ptr import Ptr
 
 if TYPE_CHECKING:
-    from emukern.kernel.inode import Inode, major, minor
+    from emukern.kernel.inode import Inode
     from emukern.kernel.kernel import Kernel
-from emukern.kernel.openfile import ModuleDeviceFile
+    from emukern.kernel.openfile import ModuleDeviceFile
 
 MINOR_BITS = 20
 MINORS = 1 << MINOR_BITS
@@ -63,7 +63,7 @@ class CharDevices:
 
     def majors(self) -> dict[int, str]:
         """Major number → name, for /proc/devices."""
-        return {major: rows[0].name for major, rows in sorted(self.regions.items())}
+        return {MISC_MAJOR: "misc"} | {number: rows[0].name for number, rows in self.regions.items()}
 
     def reserve(self, major: int, first: int, count: int, name: str) -> int:
         """Reserve numbers (`major` 0: any free one); the major number. Raises EBUSY, EINVAL."""
@@ -107,9 +107,9 @@ class CharDevices:
 
     def free_misc_minor(self) -> int:
         """The next dynamic minor number; raises EBUSY."""
-        for minor in range(DYNAMIC_MINORS - 1, -1, -1):
-            if minor not in self.misc:
-                return minor
+        for number in range(DYNAMIC_MINORS - 1, -1, -1):
+            if number not in self.misc:
+                return number
         raise Errno(errno.EBUSY)
 
     # What the open file of a device node does (openfile.py).
@@ -167,7 +167,8 @@ class CharDevices:
         guest = _file(k, handle)
         function = guest.f_op.release
         if not function:
-            return released(k, 0, handle)
+            answer: Answer = released(k, 0, handle)
+            return answer
         return Call(function, handle, guest, then=released, handle=handle)
 
 
