@@ -1,7 +1,7 @@
 """What a handler may answer besides a value (DESIGN §3): raise `Errno`, return `Wait` or `Call`.
 
 A handler is a plain function that answers one trap, a continuation one that takes a guest function's result. Neither is
-ever suspended: what is left to do lives in the task as plain data, so every instruction is a legal place for a snapshot.
+ever suspended: what is left to do lives in the task as plain data, so any instruction is a legal place for a snapshot.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from emukern.errors import GuestFault
 from emukern.flow import Continuation
 from emukern.kernel.area import Area
 from emukern.kernel.bootinfo import built, constants
-
 from emukern.kernel.chrdev import CharDevices
 from emukern.kernel.heap import Heap
 from emukern.kernel.log import Log
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from emukern.kernel.devfs import DevFs
     from emukern.kernel.vfs import Vfs
     from emukern.kmod.module import Module
-    from emukern.trap import Trap
     from emukern.machine.console import Console
+    from emukern.trap import Trap
 
 STATE = (
     "pages", "vmalloc_area", "module_area", "data_area", "heap", "log", "sched", "vfs", "devfs", "tty", "timers",

@@ -10,7 +10,7 @@ INITIAL_JIFFIES = (1 << 32) - 300 * HZ  # as Linux: wraps five minutes after boo
 
 
 class Clock:
-    """Nanoseconds since reset. `read_blocks` gives the CPU's block count; `jumped` is the part that was not executed."""
+    """Time since reset: `blocks` is the CPU's block count, `jumped` the nanoseconds that were not executed."""
 
     hz = HZ
 

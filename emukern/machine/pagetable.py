@@ -9,7 +9,7 @@ from emukern.machine.ram import PAGE, Ram
 
 
 class PageTables:
-    """All page tables of a machine. `alloc_table()` returns the physical address of a zeroed page, `free_table` takes it."""
+    """All page tables of a machine. `alloc_table` gives the physical address of a zeroed page, `free_table` takes it."""
 
     def __init__(
         self, paging: Paging, ram: Ram, alloc_table: Callable[[], int], free_table: Callable[[int], None]

@@ -1,8 +1,8 @@
 """A view of the CPU's registers that costs 0.05 µs instead of the binding's 1.3 µs.
 
 Fast: the engine's live CPU state, found through two pointers inside its handle and believed only when its content
-equals what the API saves. Portable: a saved context that is refreshed after and written back before each run; the same fields,
-public API alone. Layouts are those of unicorn 2.1.4 (UNICORN.md §3).
+equals what the API saves. Portable: a saved context that is refreshed after and written back before each run; the
+same fields, public API alone. Layouts are those of unicorn 2.1.4 (UNICORN.md §3).
 """
 
 from __future__ import annotations
