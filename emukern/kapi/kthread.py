@@ -46,7 +46,10 @@ def threads(k: Kernel) -> Threads:
 )
 def kthread_create_on_node(k: Kernel, function: Ptr, data: Ptr, node: int, name: Ptr, args: VarArgs) -> int:
     text = vsprintf(k, k.mem.cstr(name), args).decode("latin-1")
-    task = k.spawn(text, kthread_begin, begin=function.addr_, argument=data.addr_)
+    try:
+        task = k.spawn(text, kthread_begin, begin=function.addr_, argument=data.addr_)
+    except MemoryError:
+        raise Errno(errno.ENOMEM) from None
     set_state(k, task.task_struct, UNINTERRUPTIBLE)
     threads(k).alive.add(task.task_struct)
     return task.task_struct

@@ -28,6 +28,13 @@ def preempt_count(k: Kernel) -> int:
     return held + HARDIRQ * k.current.in_interrupt
 
 
+def forget_locks(k: Kernel) -> None:
+    """The running code is over, whatever it held: a task that died under a spinlock must not count for the next one."""
+    symbol = k.names.get("__preempt_count")
+    if symbol:
+        k.mem.put_u32(symbol.value + k.percpu_base, 0)
+
+
 def block(k: Kernel, on: Hashable, *, timeout: int | None = None, interruptible: bool = False) -> Wait:
     """Sleep on `on` or for `timeout` nanoseconds; a BUG while a spinlock is held or in an interrupt."""
     count = preempt_count(k)

@@ -11,6 +11,7 @@
 #define ERESTARTSYS 512
 
 KERNEL_IMPORT(struct task_struct *, get_current, void);
+KERNEL_IMPORT(long, schedule_timeout, long);
 KERNEL_IMPORT(int, wake_up_state, struct task_struct *, unsigned int);
 KERNEL_IMPORT(int, signal_pending_state, unsigned int, struct task_struct *);
 
@@ -146,6 +147,20 @@ int woken_wake_function(struct wait_queue_entry *entry, unsigned int mode, int f
 	return default_wake_function(entry, mode, flags, key);
 }
 EXPORT_SYMBOL(woken_wake_function);
+
+/* sleep unless woken_wake_function has been called since the last time; the jiffies left */
+long wait_woken(struct wait_queue_entry *entry, unsigned int mode, long timeout)
+{
+	volatile unsigned int *state = &KERNEL(get_current)()->__state;
+
+	*state = mode;
+	if (!(*(volatile unsigned int *)&entry->flags & WQ_FLAG_WOKEN))
+		timeout = KERNEL(schedule_timeout)(timeout);
+	*state = TASK_RUNNING;
+	entry->flags &= ~WQ_FLAG_WOKEN;
+	return timeout;
+}
+EXPORT_SYMBOL(wait_woken);
 
 void init_wait_entry(struct wait_queue_entry *entry, int flags)
 {
