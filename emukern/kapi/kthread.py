@@ -25,9 +25,9 @@ PART = "kthread"
 
 @dataclass
 class Threads:
-    """By task_struct. `stopper`: who waits in kthread_stop for it; `results`: what stoppers get, by their pid."""
+    """By task_struct. `alive`: its pid; `stopper`: who waits for its end. `results`: by the stopper's pid."""
 
-    alive: set[int] = field(default_factory=set)
+    alive: dict[int, int] = field(default_factory=dict)
     should_stop: set[int] = field(default_factory=set)
     should_park: set[int] = field(default_factory=set)
     stopper: dict[int, int] = field(default_factory=dict)
@@ -51,7 +51,8 @@ def kthread_create_on_node(k: Kernel, function: Ptr, data: Ptr, node: int, name:
     except MemoryError:
         raise Errno(errno.ENOMEM) from None
     set_state(k, task.task_struct, UNINTERRUPTIBLE)
-    threads(k).alive.add(task.task_struct)
+    _forget(threads(k), task.task_struct)  # of a thread that died of an oops here
+    threads(k).alive[task.task_struct] = task.pid
     return task.task_struct
 
 
@@ -72,21 +73,28 @@ def kthread_returned(k: Kernel, rv: int) -> int:
     return _over(k, rv)
 
 
+def _forget(table: Threads, task_struct: int) -> int | None:
+    """Its address may be another thread's soon; who waits for its end."""
+    table.alive.pop(task_struct, None)
+    table.should_stop.discard(task_struct)
+    table.should_park.discard(task_struct)
+    return table.stopper.pop(task_struct, None)
+
+
 def _over(k: Kernel, result: int) -> int:
     table, own = threads(k), k.current.task_struct
-    table.alive.discard(own)
-    table.should_stop.discard(own)
-    table.should_park.discard(own)
-    stopper = table.stopper.pop(own, None)
+    stopper = _forget(table, own)
     if stopper is not None:
         table.results[stopper] = result
-        k.sched.wake(("kthread_stop", stopper))
     return result
 
 
 @export("int kthread_stop(struct task_struct *task)")
 def kthread_stop(k: Kernel, task: Ptr) -> int | Wait:
-    """Ask the thread to end, wait for it, and answer its result. A BUG when it has ended before: its task is gone."""
+    """Ask the thread to end, wait for it, and answer its result. A BUG when it has ended before: its task is gone.
+
+    A thread that died of an oops answers 0, as in Linux.
+    """
     table, own = threads(k), k.current.pid
     if k.current.woken is None:
         might_sleep(k, "kthread_stop")
@@ -99,7 +107,11 @@ def kthread_stop(k: Kernel, task: Ptr) -> int | Wait:
         k.sched.wake(("kthread_park", task.addr_))
     if own in table.results:
         return table.results.pop(own)
-    return block(k, ("kthread_stop", own))
+    pid = table.alive[task.addr_]
+    if pid in k.sched.tasks:
+        return block(k, ("exit", pid))
+    _forget(table, task.addr_)
+    return 0
 
 
 @export("bool kthread_should_stop(void)")

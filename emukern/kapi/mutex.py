@@ -22,6 +22,7 @@ OWNER = 0xFFFF_FFFF_FFFF_FFF8  # the low bits of `owner` are flags (MUTEX_FLAG_*
 
 @export("void __mutex_init(struct mutex *lock, const char *name, struct lock_class_key *key)")
 def __mutex_init(k: Kernel, lock: Ptr, name: Ptr, key: Ptr) -> None:
+    waitqueue.queues(k).owners.pop(lock.addr_, None)
     lock.owner.counter = 0
     lock.wait_lock.slock = lock.osq = 0
     head = lock.address_of_("wait_list")

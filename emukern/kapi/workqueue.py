@@ -41,7 +41,7 @@ for _name, _variable in (
 
 def _queue_of(k: Kernel, wq: Ptr) -> WorkQueue:
     queue = table(k).queues.get(wq.addr_)
-    if queue is None or queue.dying:
+    if queue is None:
         raise KernelBug(f"BUG: work for a workqueue that does not exist (any more): {wq.addr_:016x}")
     return queue
 
@@ -68,17 +68,18 @@ def destroy_workqueue(k: Kernel, wq: Ptr) -> Wait | None:
 
 @export("void drain_workqueue(struct workqueue_struct *wq)")
 def drain_workqueue(k: Kernel, wq: Ptr) -> Wait | None:
-    queue = _queue_of(k, wq)
+    _queue_of(k, wq)
     might_sleep(k, "drain_workqueue")
-    return block(k, ("work done",)) if queue.works or queue.running else None
+    queue = workqueue.revive(k, wq.addr_)
+    return block(k, workqueue.progress(queue)) if queue.works or queue.running else None
 
 
 @export("void __flush_workqueue(struct workqueue_struct *wq)", aliases=("flush_workqueue",))
 def __flush_workqueue(k: Kernel, wq: Ptr) -> Wait | None:
     """Everything queued so far, not what is queued meanwhile."""
-    _queue_of(k, wq)
+    queue = _queue_of(k, wq)
     might_sleep(k, "flush_workqueue")
-    return None if workqueue.flushed(k, wq.addr_) else block(k, ("work done",))
+    return None if workqueue.flushed(k, wq.addr_) else block(k, workqueue.progress(queue))
 
 
 @export("bool queue_work_on(int cpu, struct workqueue_struct *wq, struct work_struct *work)")
@@ -98,9 +99,10 @@ def queue_work_on(k: Kernel, cpu: int, wq: Ptr, work: Ptr) -> bool:
 def flush_work(k: Kernel, work: Ptr) -> bool | Wait:
     """Sleep until the work has run; whether there was anything to wait for."""
     might_sleep(k, "flush_work")
-    if table(k).holding(work.addr_) is None and not table(k).is_running(work.addr_):
+    busy = table(k).holding(work.addr_) or workqueue.running(k, work.addr_)
+    if busy is None:
         return k.current.woken is not None
-    return block(k, ("work done",))
+    return block(k, workqueue.progress(busy))
 
 
 @export("bool cancel_work_sync(struct work_struct *work)")
@@ -116,9 +118,8 @@ def cancel_work(k: Kernel, work: Ptr) -> bool:
 
 def _cancel_sync(k: Kernel, work: Ptr, was: bool) -> bool | Wait:
     might_sleep(k, "cancel_work_sync")
-    if table(k).is_running(work.addr_):
-        return block(k, ("work done",))
-    return was
+    busy = workqueue.running(k, work.addr_)
+    return was if busy is None else block(k, workqueue.progress(busy))
 
 
 # Delayed work: a timer that queues.

@@ -5,6 +5,7 @@ Plain data by guest address. A worker is made when its queue first has something
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,6 @@ class WorkQueue:
     works: list[tuple[int, int]] = field(default_factory=list)
     running: tuple[int, int] | None = None
     worker: int = 0  # pid, 0 while there is none
-    dying: bool = False
 
 
 @dataclass
@@ -40,10 +40,6 @@ class WorkQueues:
     def holding(self, work: int) -> WorkQueue | None:
         """The queue where `work` waits."""
         return next((q for q in self.queues.values() if any(one == work for _, one in q.works)), None)
-
-    def is_running(self, work: int) -> bool:
-        """Is some worker at `work`?"""
-        return any(q.running is not None and q.running[1] == work for q in self.queues.values())
 
 
 def table(k: Kernel) -> WorkQueues:
@@ -74,9 +70,31 @@ def insert(k: Kernel, handle: int, work: int) -> None:
     queue = found.queues[handle]
     found.serial += 1
     queue.works.append((found.serial, work))
-    if not queue.worker:
-        queue.worker = k.spawn(f"kworker/{queue.name}", work_loop, handle=handle).pid
+    revive(k, handle)
     k.sched.wake(("workqueue", handle))
+
+
+def revive(k: Kernel, handle: int) -> WorkQueue:
+    """The queue, with a worker if it has work: one that died of an oops took the work it was at with it."""
+    queue = table(k).queues[handle]
+    if queue.worker and queue.worker not in k.sched.tasks:
+        queue.worker, queue.running = 0, None
+    if queue.works and not queue.worker:
+        queue.worker = k.spawn(f"kworker/{queue.name}", work_loop, handle=handle).pid
+    return queue
+
+
+def running(k: Kernel, work: int) -> WorkQueue | None:
+    """The queue whose living worker is at `work`."""
+    for handle, queue in table(k).queues.items():
+        if queue.running is not None and queue.running[1] == work and revive(k, handle).running is not None:
+            return queue
+    return None
+
+
+def progress(queue: WorkQueue) -> Hashable:
+    """What to sleep on until the queue has done a work, or its worker is dead (which wakes this key by itself)."""
+    return ("exit", queue.worker)
 
 
 def remove(k: Kernel, work: int) -> bool:
@@ -86,7 +104,7 @@ def remove(k: Kernel, work: int) -> bool:
         return False
     queue.works = [one for one in queue.works if one[1] != work]
     set_pending(k, work, False)
-    k.sched.wake(("work done",))
+    k.sched.wake(progress(queue))
     return True
 
 
@@ -97,7 +115,7 @@ def work_loop(k: Kernel, rv: int, handle: int) -> int | Wait | Call:
     if queue is None:
         return 0
     if not queue.works:
-        return 0 if queue.dying else Wait(("workqueue", handle), interruptible=False)
+        return Wait(("workqueue", handle), interruptible=False)
     queue.running = queue.works.pop(0)
     work = queue.running[1]
     set_pending(k, work, False)
@@ -110,7 +128,7 @@ def work_done(k: Kernel, rv: int, handle: int) -> int | Wait | Call:
     queue = table(k).queues.get(handle)
     if queue is not None:
         queue.running = None
-    k.sched.wake(("work done",))
+        k.sched.wake(progress(queue))
     answer: int | Wait | Call = work_loop(k, 0, handle)
     return answer
 
@@ -121,7 +139,7 @@ def flushed(k: Kernel, handle: int) -> bool:
     if k.current.woken is None:
         found.flushing[k.current.pid] = found.serial
     target = found.flushing.get(k.current.pid, found.serial)
-    queue = found.queues[handle]
+    queue = revive(k, handle)
     first = queue.running or (queue.works[0] if queue.works else None)
     if first is not None and first[0] <= target:
         return False

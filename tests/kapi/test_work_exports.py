@@ -88,3 +88,26 @@ def test_a_thread_sleeps_until_it_is_woken_and_answers_its_stopper(m):
 def test_a_thread_stopped_before_it_ran_never_runs(m):
     thread = m.call("kthread_create_on_node", m.guest.address("panic"), 0, -1, m.put(b"never\0"))
     assert m.call("kthread_stop", thread) & 0xFFFFFFFF == -errno.EINTR & 0xFFFFFFFF
+
+
+def test_a_work_that_dies_neither_blocks_its_queue_nor_those_who_wait(m):
+    """The first work jumps to address 8; a work queued behind it still runs, and the flush comes back."""
+    wq = m.call("alloc_workqueue", m.put(b"mine\0"), 0, 1)
+    bad, good = make_work(m), make_work(m)
+    m.k.mem.put_u64(bad + 24, 8)
+    m.call("queue_work_on", 0, wq, bad)
+    m.call("queue_work_on", 0, wq, good)
+    m.call("__flush_workqueue", wq)
+    assert [pending(m, bad), pending(m, good)] == [0, 0]
+    m.call("cancel_work_sync", bad)
+    m.call("destroy_workqueue", wq)
+    assert m.guest.leaks() == []
+
+
+def test_stopping_a_thread_that_died_comes_back(m):
+    thread = m.call("kthread_create_on_node", 8, 0, -1, m.put(b"doomed\0"))
+    m.call("wake_up_process", thread)
+    assert m.call("kthread_stop", thread) == 0
+    sleeper = m.call("kthread_create_on_node", m.guest.address("msleep"), 10, -1, m.put(b"sleeper\0"))
+    m.call("wake_up_process", sleeper)
+    m.call("kthread_stop", sleeper)
