@@ -114,7 +114,7 @@ def restore(k: Kernel, saved: Snapshot) -> None:
     if saved.header != Header.of(k):
         raise SnapshotError(f"a snapshot of {saved.header} does not fit {Header.of(k)}")
     parts = _Unpickler(io.BytesIO(saved.parts), k, saved.shared).load()
-    executed = k.pages.executed
+    translated = k.pages.executable | k.pages.stale
     for name in STATE:
         if name in parts:
             setattr(k, name, parts[name])
@@ -123,11 +123,12 @@ def restore(k: Kernel, saved: Snapshot) -> None:
     k.ram.restore(saved.ram)
     k.mem.root = saved.root
     k.cpu.restore(saved.cpu)
-    k.cpu.set_root(saved.root)
+    k.cpu.flush_translations()
     k.cpu.state.blocks = k.clock.blocks
     if saved.translated == (k.cpu, k.cpu.code_flushes):
-        # Frames executed since then hold other content now; their old code goes when they are executed again.
-        k.pages.executed |= executed
+        # What is translated of the snapshot's own code is right; of other frames it must go before they hold code again.
+        k.pages.stale |= translated - k.pages.executable
     else:
         k.cpu.flush_code()
+        k.pages.stale.clear()
         saved.translated = (k.cpu, k.cpu.code_flushes)

@@ -17,7 +17,9 @@ class Pages:
         self.total = (self._end - first) // PAGE
         self.used = 0
         self.refs: dict[int, int] = {}
-        self.executed: set[int] = set()  # frames that were mapped executable since translated code was last dropped
+        # Translated code stays with its frame until all of it is dropped.
+        self.executable: set[int] = set()  # frames that hold code
+        self.stale: set[int] = set()  # freed frames of which translated code may be left
 
     def alloc(self, n: int = 1) -> int:
         """Physical address of `n` zeroed pages in a row. Raises MemoryError."""
@@ -41,6 +43,9 @@ class Pages:
             return
         offset = phys - self._ram.base
         self._ram.bytes[offset : offset + n * PAGE] = bytes(n * PAGE)
+        for frame in self.executable & set(range(phys, phys + n * PAGE, PAGE)):
+            self.executable.remove(frame)
+            self.stale.add(frame)
         self.used -= n
         if phys + n * PAGE == self._next:
             self._next = phys
@@ -53,10 +58,10 @@ class Pages:
 
     def make_executable(self, cpu: Cpu, phys: int) -> None:
         """A page with new content is about to be executed: code translated from its old content must go."""
-        if phys in self.executed:
+        if phys in self.executable or phys in self.stale:
             cpu.flush_code()
-            self.executed.clear()
-        self.executed.add(phys)
+            self.stale.clear()
+        self.executable.add(phys)
 
     def _from_fragments(self, n: int) -> int:
         """Merge the free runs and cut `n` pages out of the first that fits."""

@@ -52,3 +52,36 @@ def test_a_shared_page_lives_as_long_as_its_last_user():
     pages.free(phys)
     assert ram.bytes[0] == 0
     assert pages.used == 0
+
+
+class CountingCpu:
+    """Counts how often translated code was dropped."""
+
+    def __init__(self):
+        self.flushes = 0
+
+    def flush_code(self):
+        self.flushes += 1
+
+
+def test_old_code_is_dropped_before_its_page_holds_other_code():
+    pages, cpu = Pages(Ram(0, FRAMES * PAGE), 0), CountingCpu()
+    first, second = pages.alloc(), pages.alloc()
+    for frame in (first, second):
+        pages.make_executable(cpu, frame)
+    assert cpu.flushes == 0
+    pages.free(first)
+    pages.make_executable(cpu, pages.alloc())
+    assert cpu.flushes == 1
+    # The second page was translated again since: what it holds is stale once it is free.
+    pages.free(second)
+    pages.make_executable(cpu, pages.alloc())
+    assert cpu.flushes == 2
+
+
+def test_pages_that_never_held_code_cost_no_flush():
+    pages, cpu = Pages(Ram(0, FRAMES * PAGE), 0), CountingCpu()
+    for _ in range(10):
+        pages.make_executable(cpu, pages.alloc())
+        pages.free(pages.alloc())
+    assert cpu.flushes == 0
