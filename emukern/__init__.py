@@ -29,7 +29,6 @@ __all__ = [
     "boot",
     "power_on",
     "sample",
-    "samples",
 ]
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ if TYPE_CHECKING:
         UsageError,
     )
     from emukern.guest import Completed, Guest, ModuleHandle, boot, power_on
-    from emukern.samples import sample, samples
+    from emukern.samples import sample
 
 _HOMES = {name: "guest" for name in ("Completed", "Guest", "ModuleHandle", "boot", "power_on")}
-_HOMES |= {"sample": "samples", "samples": "samples"}
+_HOMES["sample"] = "samples"
 
 
 def __getattr__(name: str) -> Any:

@@ -15,9 +15,9 @@ COMMANDS = {"boot": boot, "run": run, "modinfo": modinfo, "samples": samples}
 INTERNAL = 70  # EX_SOFTWARE
 PANIC = 134
 INTERRUPTED = 130
-EPILOG = f"""exit status: `boot` answers that of the guest's shell, `run` 0 or the errno of the module's refusal. Besides:
-2 a command line that makes no sense, {boot.NEVER} the guest waits for what will never happen, {INTERRUPTED} interrupted,
-{PANIC} the guest kernel panicked, {run.OOPS} the module's code died, 1 any other failure of emukern."""
+EPILOG = f"""exit status: `boot` answers that of the guest's shell, `run` 0 or the errno of the module's refusal.
+Besides: 1 a failure of emukern, 2 a command line that makes no sense, {boot.NEVER} the guest waits for what will never
+happen, {INTERRUPTED} interrupted, {PANIC} the guest kernel panicked, {run.OOPS} the module's code died."""
 
 
 def parser() -> argparse.ArgumentParser:

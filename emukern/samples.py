@@ -22,7 +22,7 @@ def folder(arch: str) -> Path:
     """Where the samples built for `arch` are, with their modules.dep. Raises BuildError when the package has none."""
     path = Path(str(resources.files("emukern") / "built" / arch / "modules"))
     if not path.is_dir():
-        raise BuildError(f"the sample modules for {arch} are missing from the package: run `pip install .` in a checkout")
+        raise BuildError(f"the sample modules for {arch} are missing: run `pip install .` in a checkout")
     return path
 
 
@@ -35,13 +35,13 @@ def sample(name: str, arch: str) -> Path:
     return path
 
 
-def samples(arch: str) -> list[Sample]:
+def listing(arch: str) -> list[Sample]:
     """All samples built for `arch`, by name."""
-    from emukern.kmod.file import parse
     from emukern.arch import get
+    from emukern.kmod.file import parse
 
     found = []
-    for path in sorted(folder(arch).glob("*.ko")):
+    for path in sorted(folder(arch).glob("*.ko"), key=lambda path: path.stem):
         file = parse(path.read_bytes(), get(arch).e_machine)
         found.append(Sample(path.stem, path, file.info("description") or ""))
     return found

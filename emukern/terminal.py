@@ -14,7 +14,7 @@ import termios
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emukern.errors import UsageError
@@ -81,25 +81,22 @@ class Terminal:
         handlers: dict[int, Any] = {}
         wakeup = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         try:
-            for number in (*ENDING, signal.SIGWINCH, signal.SIGCONT):
-                handlers[number] = signal.signal(number, self._note)
+            for noted in (*ENDING, signal.SIGWINCH, signal.SIGCONT):
+                handlers[noted] = signal.signal(noted, self._note)
             tty.setraw(self._in, termios.TCSADRAIN)
             yield self
         finally:
             # In the background this would stop us before we have left.
             ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-            try:
+            with suppress(termios.error):  # the terminal may be gone, and its state with it
                 termios.tcsetattr(self._in, termios.TCSADRAIN, before)
-            except termios.error:
-                pass  # the terminal is gone, and so is its state
-            finally:
-                signal.signal(signal.SIGTTOU, ignored)
-                signal.set_wakeup_fd(wakeup)
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
-                os.close(self._wake_read)
-                os.close(wake_write)
-                self._wake_read = -1
+            signal.signal(signal.SIGTTOU, ignored)
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            os.close(self._wake_read)
+            os.close(wake_write)
+            self._wake_read = -1
 
     def poll(self) -> bytes:
         """Keys that were typed already."""
@@ -109,7 +106,7 @@ class Terminal:
         return self._read() or b""
 
     def wait(self, timeout_ns: int | None) -> bytes | None:
-        """Keys, or b"" after `timeout_ns` of the host's time. When keys come before, the guest's clock has gone on too."""
+        """Keys, or b"" after `timeout_ns` of the host's time; when keys come, the guest's clock has gone on too."""
         start = time.monotonic_ns()
         while not self._ended:
             self._serve_signals()
@@ -160,13 +157,11 @@ class Terminal:
             return
         came, self._signals = self._signals, set()
         if self._wake_read >= 0:
-            try:
+            with suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
-            except BlockingIOError:
-                pass
-        for number in ENDING:
-            if number in came:
-                raise Left(128 + number)
+        for ending in ENDING:
+            if ending in came:
+                raise Left(128 + ending)
         if signal.SIGCONT in came:
             tty.setraw(self._in, termios.TCSADRAIN)
         self._resize()

@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """One line for each."""
-    from emukern.samples import samples
+    from emukern.samples import listing
 
-    found = samples(options.arch)
+    found = listing(options.arch)
     width = max((len(one.name) for one in found), default=0)
     for one in found:
         print(f"{one.name:{width}}  {one.description}".rstrip())
