@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emukern.cdecl import abi
+from emukern.kapi.device import device_add, device_del
 from emukern.kapi.export import export
 from emukern.ptr import Ptr
 
@@ -54,8 +55,6 @@ def cdev_del(k: Kernel, cdev: Ptr) -> None:
 
 @export("int cdev_device_add(struct cdev *cdev, struct device *device)")
 def cdev_device_add(k: Kernel, cdev: Ptr, device: Ptr) -> int:
-    from emukern.kapi.device import device_add
-
     if device.devt:
         cdev_add(k, cdev, device.devt, 1)
     answer: int = device_add(k, device)
@@ -64,8 +63,6 @@ def cdev_device_add(k: Kernel, cdev: Ptr, device: Ptr) -> int:
 
 @export("void cdev_device_del(struct cdev *cdev, struct device *device)")
 def cdev_device_del(k: Kernel, cdev: Ptr, device: Ptr) -> None:
-    from emukern.kapi.device import device_del
-
     device_del(k, device)
     if device.devt:
         cdev_del(k, cdev)

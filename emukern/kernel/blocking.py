@@ -23,16 +23,18 @@ HARDIRQ = 0x10000  # what an interrupt adds to preempt_count (include/linux/pree
 
 def preempt_count(k: Kernel) -> int:
     """How many spinlocks and the like the running code holds; interrupts count too, as in Linux."""
-    symbol = k.names.get("__preempt_count")
-    held = k.mem.u32(symbol.value + k.percpu_base) & 0x7FFF_FFFF if symbol else 0
-    return held + HARDIRQ * k.current.in_interrupt
+    return (k.mem.u32(_counter(k)) & 0x7FFF_FFFF) + HARDIRQ * k.current.in_interrupt
+
+
+def _counter(k: Kernel) -> int:
+    """Where the guest kernel's __preempt_count is, by its direct map address, which is found without a page walk."""
+    layout = k.arch.layout
+    return k.mem.virt(k.names["__preempt_count"].value + k.percpu_base - layout.image + layout.ram)
 
 
 def forget_locks(k: Kernel) -> None:
     """The running code is over, whatever it held: a task that died under a spinlock must not count for the next one."""
-    symbol = k.names.get("__preempt_count")
-    if symbol:
-        k.mem.put_u32(symbol.value + k.percpu_base, 0)
+    k.mem.put_u32(_counter(k), 0)
 
 
 def block(k: Kernel, on: Hashable, *, timeout: int | None = None, interruptible: bool = False) -> Wait:
