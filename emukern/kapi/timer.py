@@ -74,8 +74,16 @@ def add_timer_on(k: Kernel, timer: Ptr, cpu: int) -> None:
     add_timer(k, timer)
 
 
-@export("int mod_timer(struct timer_list *timer, unsigned long expires)", aliases=("timer_reduce",))
+@export("int mod_timer(struct timer_list *timer, unsigned long expires)")
 def mod_timer(k: Kernel, timer: Ptr, expires: int) -> int:
+    return arm(k, timer, expires)
+
+
+@export("int timer_reduce(struct timer_list *timer, unsigned long expires)")
+def timer_reduce(k: Kernel, timer: Ptr, expires: int) -> int:
+    """Like mod_timer, but a pending timer is never put off."""
+    if timer.entry.pprev and deadline(k, timer.expires) <= deadline(k, expires):
+        return 1
     return arm(k, timer, expires)
 
 

@@ -95,6 +95,16 @@ def test_a_timer_fires_at_its_jiffy_in_interrupt_context(m):
     assert m.call("timer_delete_sync", timer) == 0
 
 
+def test_reducing_a_timer_never_puts_it_off(m):
+    timer = make_timer(m)
+    jiffies = m.k.clock.jiffies
+    m.call("mod_timer", timer, jiffies + 50)
+    assert m.call("timer_reduce", timer, jiffies + 90) == 1
+    assert m.call("timer_reduce", timer, jiffies + 10) == 1
+    m.guest.advance(0.1)
+    assert m.k.mem.u32(timer) == 1
+
+
 def test_a_deleted_timer_does_not_fire(m):
     timer = make_timer(m)
     m.call("mod_timer", timer, m.k.clock.jiffies + 10)
