@@ -101,6 +101,7 @@ def boot(arch: str = "x86_64", **options: Any) -> Guest:
     """A machine booted to its shell, which waits for input. Options as in `power_on`."""
     guest = power_on(arch, **options)
     guest.run()
+    process.keep_spare(guest.k)
     return guest
 
 

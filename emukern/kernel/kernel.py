@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 STATE = (
     "pages", "vmalloc_area", "module_area", "data_area", "heap", "log", "sched", "vfs", "devfs", "tty", "timers",
     "clock", "rng", "symbols", "modules", "chrdev", "page_cache", "current", "exported_data", "power", "taints",
-    "panic", "booted", "seen_jump", "next_tick", "kernel_context", "lazy", "lazy_symbols", "part_state",
+    "panic", "booted", "spare", "spare_home", "seen_jump", "next_tick", "kernel_context", "lazy", "lazy_symbols", "part_state",
 )  # fmt: skip
 DATA_OFFSET, DATA_SIZE = 0x10_0000, 0x40_0000  # exported variables, beyond the stub window
 
@@ -148,6 +148,8 @@ class Kernel:
         self.devfs: DevFs
         self.power: tuple[str, int] | None = None
         self.panic: str | None = None
+        self.spare: tuple[int, int] | None = None  # a kernel stack and task_struct ready for the next task
+        self.spare_home = 0
         self.booted = False  # the boot task has become init and is now the idle task
         self.seen_jump = -1
         self.next_tick = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from emukern.flow import Continuation, name_of
@@ -19,21 +20,41 @@ INIT = 1
 
 def new_task(k: Kernel, name: str, ppid: int) -> Task:
     """A task with a kernel stack and a struct task_struct, not yet scheduled."""
-    stack = k.vmalloc_area.alloc(k.stack_size // PAGE)
-    struct = k.mem.virt(k.pages.alloc(TASK_STRUCT_SIZE // PAGE))
+    if k.spare is not None:
+        (stack, struct), k.spare = k.spare, None
+    else:
+        stack, struct = new_stack(k)
     pid = k.sched.new_pid()
     task = Task(pid, ppid, name, stack, struct, pgid=pid, sid=pid, stint=k.clock.now)
     set_task_struct(k, task)
     return task
 
 
+def new_stack(k: Kernel) -> tuple[int, int]:
+    """Addresses of a fresh kernel stack and struct task_struct. Raises MemoryError."""
+    return k.vmalloc_area.alloc(k.stack_size // PAGE), k.mem.virt(k.pages.alloc(TASK_STRUCT_SIZE // PAGE))
+
+
+def keep_spare(k: Kernel) -> None:
+    """Make the one stack that is kept between short-lived tasks; always the same one, so that RAM is too."""
+    if not k.spare_home:
+        k.spare = new_stack(k)
+        k.spare_home = k.spare[0]
+
+
+@cache
+def _offsets() -> tuple[int, int]:
+    from emukern.cdecl import abi
+
+    record = abi().record("struct task_struct")
+    return record.member("pid").offset, record.member("comm").offset
+
+
 def set_task_struct(k: Kernel, task: Task) -> None:
     """Write what modules may read of their task: pid and comm."""
-    from emukern.ptr import Ptr
-
-    struct = Ptr(k.mem, task.task_struct, "struct task_struct *")
-    struct.pid = task.pid
-    k.mem.write(struct.address_of_("comm").addr_, task.name.encode("latin-1", "replace")[:15].ljust(16, b"\0"))
+    pid, comm = _offsets()
+    k.mem.put_u32(task.task_struct + pid, task.pid)
+    k.mem.write(task.task_struct + comm, task.name.encode("latin-1", "replace")[:15].ljust(16, b"\0"))
 
 
 def new_thread(k: Kernel, name: str, function: Continuation, data: dict[str, Any]) -> Task:
@@ -103,6 +124,11 @@ def leave(k: Kernel, task: Task, code: int) -> None:
 def reap(k: Kernel, task: Task) -> None:
     """Forget a task that is over."""
     k.sched.remove(task)
-    if task.stack in k.vmalloc_area.allocations:
+    k.spare_home = k.spare_home or task.stack
+    if task.stack == k.spare_home:
+        k.mem.fill(task.stack, 0, k.stack_size)
+        k.mem.fill(task.task_struct, 0, TASK_STRUCT_SIZE)
+        k.spare = task.stack, task.task_struct
+    elif task.stack in k.vmalloc_area.allocations:
         k.vmalloc_area.free(task.stack)
         k.pages.free(k.mem.phys(task.task_struct), TASK_STRUCT_SIZE // PAGE)
