@@ -65,7 +65,7 @@ class Export:
 
     def decode(self, k: Kernel) -> list[Any]:
         """The handler's arguments, from `k.args`."""
-        decoders = self._decoders or self._compile()
+        decoders = self._compile() if self._decoders is None else self._decoders
         words = k.args
         reg, registers, count = words.reg, words.nregs, len(decoders)
         if count <= registers:
