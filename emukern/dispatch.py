@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emukern.errors import Errno, GuestFault, GuestPanic, ModuleError, Unimplemented
 from emukern.flow import CONTINUATIONS, Call, Enter, Exit, Wait
 from emukern.kapi import export
-from emukern.kernel import bugtable, hypercall, process, symbolise
+from emukern.kernel import blocking, bugtable, hypercall, process, symbolise
 from emukern.kernel.bug import KernelBug
 from emukern.kernel.signal import fatal
 from emukern.kernel.task import RUNNABLE, Frame, Origin, Pending, Task
@@ -137,7 +137,8 @@ def _enter_kernel(k: Kernel, task: Task, kind: Origin, call: Call) -> None:
     cpu, registers = k.cpu, k.arch.registers
     fresh = kind in ("thread", "exit") or (task.pid == 0 and not task.frames)
     from_user = not fresh and k.arch.user(cpu)
-    task.frames.append(Frame(kind, None if fresh else cpu.save(), call.then, call.data))
+    held = blocking.preempt_count(k) if kind == "interrupt" else 0
+    task.frames.append(Frame(kind, None if fresh else cpu.save(), call.then, call.data, held))
     if fresh or from_user:
         task.stint, task.stint_blocks = k.clock.now, k.clock.blocks
         cpu.restore(k.kernel_context)
@@ -298,10 +299,12 @@ def die(k: Kernel, why: str) -> None:
         if frame.context is not None:
             k.cpu.restore(frame.context)
             k.cpu.keep_root(k.mem.root)
+        blocking.forget_locks(k, frame.preempt_count)
         k.log.emit(0, "Fatal exception in interrupt: its function was abandoned")
     elif task.pid in (0, 1):
         k.panic = why
         raise GuestPanic("\n".join(text))
     else:
         task.oops = "\n".join(text)
+        blocking.forget_locks(k)
         end(k, task, signal.SIGSEGV)

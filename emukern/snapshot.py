@@ -122,6 +122,7 @@ def restore(k: Kernel, saved: Snapshot) -> None:
             vars(k).pop(name, None)  # not made yet at that time
     k.ram.restore(saved.ram)
     k.mem.root = saved.root
+    k.tables.forget()
     k.cpu.restore(saved.cpu)
     k.cpu.flush_translations()
     k.cpu.state.blocks = k.clock.blocks

@@ -32,9 +32,12 @@ def _counter(k: Kernel) -> int:
     return k.mem.virt(k.names["__preempt_count"].value + k.percpu_base - layout.image + layout.ram)
 
 
-def forget_locks(k: Kernel) -> None:
-    """The running code is over, whatever it held: a task that died under a spinlock must not count for the next one."""
-    k.mem.put_u32(_counter(k), 0)
+def forget_locks(k: Kernel, count: int = 0) -> None:
+    """The running code is over, whatever it held: what died under a spinlock must not count for what runs next.
+
+    `count` is what it had interrupted held.
+    """
+    k.mem.put_u32(_counter(k), count)
 
 
 def block(k: Kernel, on: Hashable, *, timeout: int | None = None, interruptible: bool = False) -> Wait:

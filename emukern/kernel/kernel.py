@@ -219,10 +219,10 @@ class Kernel:
     @property
     def caller(self) -> str:
         """Who called the export or made the system call that is being answered, for messages."""
-        from emukern.kernel import symbolise
-
         if self.cpu.arch.user(self.cpu):
             return f"{self.current.name}[{self.current.pid}]"
+        from emukern.kernel import symbolise
+
         return symbolise.name(self, self.arch.return_address(self), back=1)
 
     @property

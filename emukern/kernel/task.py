@@ -25,6 +25,7 @@ class Frame:
     context: bytes | None
     then: str | None
     data: dict[str, Any]
+    preempt_count: int = 0  # of what an interrupt interrupted
 
 
 @dataclass(slots=True)

@@ -8,6 +8,9 @@ from emukern.arch import Paging
 from emukern.machine.ram import PAGE, Ram
 
 
+MAX_KNOWN = 4096  # translations remembered, for reads and writes by Python
+
+
 class PageTables:
     """All page tables of a machine. `alloc_table` gives the physical address of a zeroed page, `free_table` takes it."""
 
@@ -22,9 +25,17 @@ class PageTables:
         self._alloc = alloc_table
         self._free = free_table
         self._shifts = tuple(12 + 9 * level for level in range(paging.levels - 1, -1, -1))
+        self._known: dict[tuple[int, int], tuple[int, str]] = {}  # (root, page number) → frame, permissions
+
+    def forget(self) -> None:
+        """The tables' content was changed by somebody else: look everything up anew."""
+        self._known.clear()
 
     def lookup(self, root: int, address: int) -> tuple[int, str] | None:
         """Physical address of the byte at `address` and its page's permissions; None when absent."""
+        known = self._known.get((root, address >> 12))
+        if known is not None:
+            return known[0] | address & PAGE - 1, known[1]
         table, decode = root, self._paging.decode
         for shift in self._shifts:
             offset = table - self._base
@@ -36,7 +47,11 @@ class PageTables:
             table, prot, leaf = decoded
             if leaf or shift == 12:
                 mask = (1 << shift) - 1
-                return table & ~mask | address & mask, prot
+                phys = table & ~mask | address & mask
+                if len(self._known) >= MAX_KNOWN:
+                    self._known.clear()
+                self._known[root, address >> 12] = phys & -PAGE, prot
+                return phys, prot
         return None
 
     def _slot(self, root: int, address: int, create: bool, level: int = 0) -> int | None:
@@ -60,6 +75,8 @@ class PageTables:
         """Map one page, whatever was there before."""
         slot = self._slot(root, address, True)
         assert slot is not None
+        if self._words[slot]:
+            self._known.clear()  # kernel pages are known under every root
         self._words[slot] = self._paging.encode(phys, prot)
 
     def unmap(self, root: int, address: int) -> None:
@@ -67,6 +84,7 @@ class PageTables:
         slot = self._slot(root, address, False)
         if slot is not None:
             self._words[slot] = 0
+            self._known.clear()
 
     def prune(self, root: int, start: int, end: int) -> None:
         """Free the last-level tables of [start, end) that have become empty."""
