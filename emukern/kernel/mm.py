@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from emukern.errors import Errno
+from emukern.kernel import oom
+from emukern.kernel.inode import HostBlob
 from emukern.machine.pagetable import pages
 from emukern.machine.ram import PAGE
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from emukern.kernel.inode import Inode
     from emukern.kernel.kernel import Kernel
 
-EFAULT, ENOMEM, ENAMETOOLONG = 14, 12, 36
+ENOMEM, EACCES, EFAULT, ENAMETOOLONG = 12, 13, 14, 36
 MMAP_GAP = 1 << 28  # room for the stack above mappings
 
 
@@ -99,11 +101,13 @@ class AddressSpace:
             k.cpu.flush_translations()
 
     def protect(self, k: Kernel, start: int, end: int, prot: str) -> None:
-        """Change permissions of [start, end), which must be mapped throughout. Raises Errno(ENOMEM)."""
+        """Change permissions of [start, end). Raises Errno: ENOMEM where nothing is mapped, EACCES for shared files."""
         covered = start
         for area in self.overlapping(start, end):
             if area.start > covered:
                 raise Errno(ENOMEM)
+            if area.shared and area.data is not None and "w" in prot:
+                raise Errno(EACCES)
             covered = area.end
         if covered < end:
             raise Errno(ENOMEM)
@@ -118,7 +122,7 @@ class AddressSpace:
         k.cpu.flush_translations()
 
     def fault(self, k: Kernel, address: int, write: bool, execute: bool) -> bool:
-        """Map the page of `address` as the access needs it; False when the access is not allowed."""
+        """Map the page of `address` as the access needs it; False when that is not allowed. Raises MemoryError."""
         area = self.find(address)
         if area is None or not area.prot or (write and "w" not in area.prot) or (execute and "x" not in area.prot):
             return False
@@ -128,11 +132,12 @@ class AddressSpace:
             frame = self._fresh(k, area, number, write)
         elif write and frame in k.pages.refs and not area.shared:
             frame = self._copy(k, frame)
+            k.cpu.flush_translations()  # when the kernel writes, the program may have read the old page before
         writable = "w" in area.prot and (area.shared or frame not in k.pages.refs)
         self.pages[number] = frame
         prot = "u" + area.prot.replace("w", "") + ("w" if writable else "")
         k.tables.map(self.root, number * PAGE, frame, prot)
-        if "x" in area.prot and frame not in k.pages.refs:
+        if "x" in area.prot and frame not in k.pages.executable:
             k.pages.make_executable(k.cpu, frame)
         return True
 
@@ -159,10 +164,15 @@ class AddressSpace:
         return new
 
     def copy(self, k: Kernel) -> AddressSpace:
-        """The child's address space: every private page is shared until one side writes to it."""
+        """The child's address space: private pages are shared until one side writes. Raises MemoryError."""
         child = AddressSpace(k, self.top)
         child.areas = [replace(area) for area in self.areas]
         child.brk_start, child.brk = self.brk_start, self.brk
+        try:
+            self._populate_shared(k)
+        except MemoryError:
+            child.destroy(k)
+            raise
         for number, frame in self.pages.items():
             k.pages.share(frame)
             child.pages[number] = frame
@@ -170,18 +180,31 @@ class AddressSpace:
         k.cpu.flush_translations()
         return child
 
+    def _populate_shared(self, k: Kernel) -> None:
+        """Make the missing pages of shared anonymous memory, so that parent and child will mean the same ones."""
+        for area in self.areas:
+            if area.shared and area.data is None:
+                for number in range(area.start // PAGE, area.end // PAGE):
+                    if number not in self.pages:
+                        self.pages[number] = k.pages.alloc()
+
+    def empty(self, k: Kernel) -> None:
+        """Remove all there is; the process can do no more than die."""
+        self._drop(k, list(self.pages))
+        self.areas = []
+
     def destroy(self, k: Kernel) -> None:
         """Give everything back."""
-        self._drop(k, list(self.pages))
+        self.empty(k)
         for table in k.tables.tables_below(self.root, 256):
             k.pages.free(table)
         k.pages.free(self.root)
-        self.areas, self.root = [], 0
+        self.root = 0
 
 
 def unchanging(inode: Inode) -> bool:
-    """Is the file's content an object that nobody will change, so that its pages may be kept for others?"""
-    return isinstance(getattr(inode, "content", None), bytes)
+    """Does the file still hold what the package put there, so that its pages may be kept for others?"""
+    return isinstance(getattr(inode, "data", None), HostBlob)
 
 
 class PageCache:
@@ -222,6 +245,18 @@ class PageCache:
         self._segments = {(id(data), at, size): (data, part) for data, at, size, part in state["segments"]}
 
 
+def fault(k: Kernel, address: int, write: bool, execute: bool) -> bool:
+    """Serve a fault of the current process; False when there may be none. Processes die while memory is short."""
+    while True:
+        mm = k.current.mm
+        if mm is None:
+            return False
+        try:
+            return mm.fault(k, address, write, execute)
+        except MemoryError:
+            oom.kill(k)
+
+
 class UserMemory:
     """Checked access to the current process's memory, as copy_to_user and copy_from_user do it: Errno(EFAULT)."""
 
@@ -235,8 +270,10 @@ class UserMemory:
         for page in pages(address, n):
             found = k.tables.lookup(mm.root, page)
             allowed = found is not None and "u" in found[1] and (not write or "w" in found[1])
-            if not allowed and not mm.fault(k, max(page, address), write, False):
+            if not allowed and not fault(k, max(page, address), write, False):
                 raise Errno(EFAULT)
+            if write and mm.pages.get(page // PAGE) in k.pages.executable:
+                k.cpu.flush_code()
 
     def copy_from(self, addr: SupportsIndex, n: int) -> bytes:
         """`n` bytes at the user address `addr`."""
