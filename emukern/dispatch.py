@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
-from emukern.errors import Errno, GuestFault, GuestPanic, ModuleError, Unimplemented
+from emukern.errors import Errno, GuestFault, ModuleError, Unimplemented
 from emukern.flow import CONTINUATIONS, Call, Enter, Exit, Wait
 from emukern.kapi import export
-from emukern.kernel import blocking, bugtable, hypercall, process, symbolise
+from emukern.kernel import blocking, bugtable, hypercall, mm, process, symbolise
 from emukern.kernel.bug import KernelBug
 from emukern.kernel.signal import fatal
 from emukern.kernel.task import RUNNABLE, Frame, Origin, Pending, Task
@@ -18,7 +18,7 @@ from emukern.trap import Break, CpuException, Export, Fault, Hypercall, Return, 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
 
-ENOSYS, ERESTARTSYS, EINTR = 38, 512, 4
+ENOSYS, ERESTARTSYS, EINTR, ENOMEM = 38, 512, 4, 12
 MASK = (1 << 64) - 1
 RED_ZONE = 256  # bytes below the stack pointer left alone when a call begins in the middle of kernel code
 
@@ -45,17 +45,11 @@ def answer(k: Kernel, task: Task, trap: Trap) -> None:
 
 def _try(k: Kernel, task: Task, trap: Trap) -> None:
     """Answer a system call or an export, for the first time or again after a Wait."""
-    kind: Origin
-    try:
-        if isinstance(trap, Syscall):
-            kind, answer = "syscall", _syscall(k, task, trap)
-        else:
-            assert isinstance(trap, Export)
-            kind, answer = trap.slot, _export(k, trap.slot)
-    except FATAL as error:
-        die(k, reason(error))
-        return
-    deliver(k, task, kind, answer, Pending("trap", trap=trap))
+    if isinstance(trap, Syscall):
+        deliver(k, task, "syscall", _syscall(k, task, trap), Pending("trap", trap=trap))
+    else:
+        assert isinstance(trap, Export)
+        deliver(k, task, trap.slot, _export(k, trap.slot), Pending("trap", trap=trap))
 
 
 def _syscall(k: Kernel, task: Task, trap: Syscall) -> Any:
@@ -73,13 +67,18 @@ def _syscall(k: Kernel, task: Task, trap: Syscall) -> Any:
         return handler.invoke(k, tuple([gpr[i] for i in order]), trap.compat)
     except Errno as error:
         return -error.number
+    except MemoryError:
+        return -ENOMEM
 
 
 def _export(k: Kernel, slot: int) -> Any:
     exports = export.by_slot()
-    if slot < len(exports):
-        return exports[slot].invoke(k)
-    if slot - len(exports) < len(k.lazy):
+    if 0 <= slot < len(exports):
+        try:
+            return exports[slot].invoke(k)
+        except MemoryError:
+            return exports[slot].failed(Errno(ENOMEM))
+    if 0 <= slot - len(exports) < len(k.lazy):
         name, module = k.lazy[slot - len(exports)]
         raise KernelBug(f"{name} is not exported by this kernel; {k.caller} called it ({module} was loaded lazily)")
     raise KernelBug(f"jump into the stub window at slot {slot}, where there is no export")
@@ -183,11 +182,17 @@ def take(k: Kernel, task: Task, kind: Origin, then: str | None, rv: int, data: d
     if then is not None:
         try:
             answer = CONTINUATIONS[then](k, rv, **data)
-        except (Errno, ModuleError) as error:
-            answer = -(error.number if isinstance(error, Errno) else error.errno)
+        except Errno as error:
+            answer = -error.number
+        except ModuleError as error:
+            answer = -error.errno
         except FATAL as error:
-            die(k, reason(error))
-            return
+            if kind == "interrupt":  # what it interrupted is not to blame
+                report(k, reason(error))
+                return
+            if not isinstance(error, MemoryError):
+                raise
+            answer = -ENOMEM
     if isinstance(kind, int) and not isinstance(answer, Wait | Call):
         answer = export.by_slot()[kind].result(answer)
     deliver(k, task, kind, answer, Pending(kind, then=then, rv=rv, data=data))
@@ -221,16 +226,17 @@ def _enter_user(k: Kernel, task: Task, enter: Enter) -> None:
 
 
 def _page_fault(k: Kernel, task: Task, fault: Fault) -> None:
-    mm = task.mm
     if fault.user:
-        if mm is None or not mm.fault(k, fault.address, fault.write, fault.execute):
+        if mm.fault(k, fault.address, fault.write, fault.execute):
+            return
+        if not take_signals(k, task):  # out of memory, and this was the process to go
             k.log.emit(
                 6, f"{task.name}[{task.pid}]: segfault at {fault.address:x} ip {k.cpu.pc:x} "
                 f"sp {k.cpu.gpr[k.arch.registers.sp]:x}",
             )  # fmt: skip
             end(k, task, signal.SIGSEGV)
         return
-    die(k, symbolise.fault_text(fault))
+    die(k, symbolise.fault_text(k, fault))
 
 
 def _exception(k: Kernel, task: Task, name: str, signo: int, user: bool) -> None:
@@ -255,11 +261,13 @@ def _bug(k: Kernel) -> bool:
     return True
 
 
-def take_signals(k: Kernel, task: Task) -> None:
-    """On the way to user mode: a fatal signal ends the task."""
+def take_signals(k: Kernel, task: Task) -> bool:
+    """On the way to user mode: a fatal signal ends the task. Says whether it did."""
     number = fatal(task)
-    if number is not None and task.user and task.state == RUNNABLE:
-        end(k, task, number)
+    if number is None or not task.user or task.state != RUNNABLE:
+        return False
+    end(k, task, number)
+    return True
 
 
 def end(k: Kernel, task: Task, code: int) -> None:
@@ -267,16 +275,19 @@ def end(k: Kernel, task: Task, code: int) -> None:
     task.frames.clear()
     task.signals.clear()
     task.pending, task.exit_code = None, code
-    if task.fds is None:
+    if task.pid <= process.INIT:
+        who = "init" if task.pid else "the idle task"
+        panic(k, f"Kernel panic - not syncing: Attempted to kill {who}! exitcode=0x{code:08x}")
+    elif task.fds is None:
         process.leave(k, task, code)
-        return
-    deliver(k, task, "exit", task.fds.close_all(k), Pending("exit"))
+    else:
+        deliver(k, task, "exit", task.fds.close_all(k), Pending("exit"))
 
 
-FATAL = (KernelBug, GuestFault, Unimplemented)
+FATAL = (KernelBug, GuestFault, Unimplemented, MemoryError)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """First line of the oops for what a handler raised."""
     if isinstance(error, KernelBug):
         return error.text
@@ -285,26 +296,48 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-def die(k: Kernel, why: str) -> None:
-    """An oops: report it, taint the kernel, and end what caused it: the timer's function, or else the task."""
-    task = k.current
+def fail(k: Kernel, error: BaseException) -> None:
+    """A handler raised one of FATAL: an oops. Closing the dead task's files may fail in turn."""
+    again: BaseException | None = error
+    while again is not None:
+        try:
+            die(k, reason(again))
+            again = None
+        except FATAL as next_error:
+            again = next_error
+
+
+def report(k: Kernel, why: str) -> str:
+    """Log an oops at the current place, taint the kernel, and answer the text."""
     text = symbolise.report(k, why)
-    for line in text:
-        k.log.emit(1 if line is text[0] else 4, line)
+    for i, line in enumerate(text):
+        k.log.emit(4 if i else 1, line)
     k.taints.add("D")
+    return "\n".join(text)
+
+
+def panic(k: Kernel, why: str) -> None:
+    """The machine stops: `run` raises GuestPanic with the last report."""
+    k.log.emit(0, why)
+    oops = k.current.oops
+    k.panic = f"{oops}\n{why}" if oops else why
+
+
+def die(k: Kernel, why: str) -> None:
+    """An oops: report it and end what caused it: the timer's function, or else the task."""
+    task = k.current
+    text = report(k, why)
     interrupts = [i for i, frame in enumerate(task.frames) if frame.kind == "interrupt"]
-    if interrupts:
-        frame = task.frames[interrupts[0]]
-        del task.frames[interrupts[0] :]
-        if frame.context is not None:
-            k.cpu.restore(frame.context)
-            k.cpu.keep_root(k.mem.root)
-        blocking.forget_locks(k, frame.preempt_count)
-        k.log.emit(0, "Fatal exception in interrupt: its function was abandoned")
-    elif task.pid in (0, 1):
-        k.panic = why
-        raise GuestPanic("\n".join(text))
-    else:
-        task.oops = "\n".join(text)
+    if not interrupts:
+        task.oops = text
         blocking.forget_locks(k)
         end(k, task, signal.SIGSEGV)
+        return
+    frame = task.frames[interrupts[0]]
+    del task.frames[interrupts[0] :]
+    if frame.context is not None:
+        k.cpu.restore(frame.context)
+        k.cpu.keep_root(k.mem.root)
+    blocking.forget_locks(k, frame.preempt_count)
+    task.stint, task.stint_blocks = k.clock.now, k.clock.blocks
+    k.log.emit(0, "Fatal exception in interrupt: its function was abandoned")

@@ -28,24 +28,29 @@ class Stop:
 def run(k: Kernel, until: Callable[[], bool] | None = None) -> Stop:
     """Run the machine until `until()`, power-off or eternal idleness. Raises GuestPanic and Unimplemented."""
     table.load_all()
+    tick = k.next_tick
     while True:
         if k.panic is not None:
             raise GuestPanic(k.panic)
         if k.power is not None:
             return Stop("poweroff", k.power[1])
-        task = k.current
-        if task.state != RUNNABLE or task.pid == 0 and k.booted:
-            if until is not None and until():
-                return Stop("done")
-            if not _switch(k):
-                stop = _idle(k)
-                if stop is not None:
-                    return stop
-        elif task.pending is not None:
-            pending, task.pending = task.pending, None
-            dispatch.resume(k, task, pending)
-        else:
-            _step(k, task)
+        task, stop = k.current, None
+        idle = task.state != RUNNABLE or task.pid == 0 and k.booted
+        if until is not None and (idle or tick != k.next_tick) and until():
+            return Stop("done")
+        tick = k.next_tick
+        try:
+            if idle:
+                stop = None if _switch(k) else _idle(k)
+            elif task.pending is not None:
+                pending, task.pending = task.pending, None
+                dispatch.resume(k, task, pending)
+            else:
+                _step(k, task)
+        except dispatch.FATAL as error:
+            dispatch.fail(k, error)
+        if stop is not None:
+            return stop
 
 
 def _step(k: Kernel, task: Task) -> None:

@@ -9,6 +9,7 @@ from emukern.errors import Errno, Unimplemented
 from emukern.kernel import exec as exec_
 from emukern.kernel import process
 from emukern.kernel.bootinfo import constants
+from emukern.kernel.bug import KernelBug
 from emukern.kernel.fdtable import FileTable, FsContext
 from emukern.machine.ram import PAGE
 
@@ -26,9 +27,11 @@ def hypercall(function: Callable[[Kernel, int, int], int]) -> Callable[[Kernel, 
 
 
 def answer(k: Kernel, number: int) -> int:
-    """The result of service `number`. Raises Unimplemented."""
+    """The result of service `number`. Raises Unimplemented, and KernelBug when a module asks for a part of the boot."""
     for name, value in constants().items():
         if value == number and name in HYPERCALLS:
+            if k.booted and name != "HC_LOG":
+                raise KernelBug(f"BUG: hypercall {name} after the boot")
             return HYPERCALLS[name](k, k.args.reg(1), k.args.reg(2))
     raise Unimplemented(f"hypercall {number}", k.caller)
 
@@ -36,7 +39,7 @@ def answer(k: Kernel, number: int) -> int:
 @hypercall
 def log(k: Kernel, text: int, length: int) -> int:
     """A line of the guest kernel's own C code."""
-    k.log.emit(INFO, k.mem.read(text, length).decode())
+    k.log.emit(INFO, k.mem.read(text, length).decode("latin-1"))
     return 0
 
 
@@ -49,6 +52,7 @@ def exports(k: Kernel, _a: int, _b: int) -> int:
     code = k.arch.stub * (PAGE // export.STUB_SIZE)
     for start in range(0, size, PAGE):
         frame = k.pages.alloc()
+        k.pages.make_executable(k.cpu, frame)
         k.mem.write(k.mem.virt(frame), code)
         k.tables.map(k.kernel_root, k.arch.layout.stubs + start, frame, "rx")
     k.kernel_context = k.cpu.save()

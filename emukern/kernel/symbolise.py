@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emukern.errors import GuestFault
+from emukern.machine.ram import PAGE
 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
@@ -31,7 +32,10 @@ def backtrace(k: Kernel) -> list[str]:
     lines = []
     if registers.ra is not None and k.symbols.where(k.cpu.gpr[registers.ra]):
         lines.append(name(k, k.cpu.gpr[registers.ra], back=1))
+    if not stack - PAGE <= sp < stack + k.stack_size:
+        return [*lines, "(the stack pointer is bad)"]
     try:
+        sp = max(sp, stack)  # it may have run into the guard page
         chain = _frame_chain(k, fp, sp, stack)
         lines += [line for line in chain if not lines or line != lines[0]] or _scan(k, sp, stack)
     except GuestFault:
@@ -119,8 +123,12 @@ def fault_line(address: int, write: bool) -> str:
     return f"BUG: unable to handle page fault for address: {address:016x} ({'write' if write else 'read'} access)"
 
 
-def fault_text(fault: Fault) -> str:
+def fault_text(k: Kernel, fault: Fault) -> str:
     """The same for a trap."""
+    stack = k.current.stack
+    if stack - PAGE <= fault.address < stack:
+        end = stack + k.stack_size
+        return f"BUG: stack guard page was hit at {fault.address:016x} (stack is {stack:016x}..{end:016x})"
     if fault.execute:
         return f"BUG: unable to execute at address: {fault.address:016x}"
     return fault_line(fault.address, fault.write)
