@@ -20,10 +20,10 @@ def median(action, runs, *, before=None):
 def process(command, runs, **options):
     """Median seconds of a whole process, from its start to its exit with status 0."""
 
+    nowhere = subprocess.DEVNULL
+
     def run():
-        subprocess.run(
-            command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
-        )
+        subprocess.run(command, check=True, stdin=nowhere, stdout=nowhere, stderr=nowhere, **options)
 
     run()  # files are in the page cache from here on
     return median(run, runs)

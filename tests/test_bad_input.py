@@ -13,16 +13,17 @@ from emukern import ModuleError, sample
 ROOT = Path(__file__).parent.parent
 OTHER = {"x86_64": "riscv64", "riscv64": "x86_64"}
 
+FORMAT = "could not insert module {file}: Invalid module format"
 # name of the file, errno, what kmod's insmod says, what the kernel logs ({} is another architecture's number)
 FILES = [
     ("missing.ko", 2, "could not load module {file}: No such file or directory", []),
     ("folder.ko", 21, "could not insert module {file}: Is a directory", []),
     ("empty.ko", 22, "could not insert module {file}: Invalid parameters", []),
-    ("text.ko", 8, "could not insert module {file}: Invalid module format", ["Invalid ELF header magic: != \x7fELF"]),
-    ("short.ko", 8, "could not insert module {file}: Invalid module format", ["Invalid ELF header len 20"]),
-    ("cut.ko", 8, "could not insert module {file}: Invalid module format", ["Invalid ELF section header overflow"]),
-    ("other.ko", 8, "could not insert module {file}: Invalid module format", ["Invalid architecture in ELF header: {}"]),
-    ("program.ko", 8, "could not insert module {file}: Invalid module format", ["Invalid ELF header type: 2 != 1"]),
+    ("text.ko", 8, FORMAT, ["Invalid ELF header magic: != \x7fELF"]),
+    ("short.ko", 8, FORMAT, ["Invalid ELF header len 20"]),
+    ("cut.ko", 8, FORMAT, ["Invalid ELF section header overflow"]),
+    ("other.ko", 8, FORMAT, ["Invalid architecture in ELF header: {}"]),
+    ("program.ko", 8, FORMAT, ["Invalid ELF header type: 2 != 1"]),
     ("broken.ko.xz", 22, "could not insert module {file}: Invalid parameters", None),
 ]
 MACHINES = {"x86_64": 62, "riscv64": 243}
