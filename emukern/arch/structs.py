@@ -47,6 +47,7 @@ class UserAbi:
     stat: Callable[[Stat], bytes]  # struct stat
     stat64: Callable[[Stat], bytes]  # struct stat64; the same where long has 64 bits
     iovec: Struct  # base, length
+    sigaction: int  # bytes of the kernel's struct sigaction, which begins with the handler
     timespec: Struct  # seconds, nanoseconds
     sysinfo: Struct  # uptime, 3 loads, 6 sizes of memory, processes, 2 sizes of high memory, unit
     compat: UserAbi | None = None  # of the 32-bit programs the architecture also runs

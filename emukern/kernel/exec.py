@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STACK_SIZE = 1 << 20
 STACK_GAP = PAGE
 MAX_ARGUMENTS = 128 << 10  # bytes of argv and envp
+MAX_SEGMENTS = 65536 // 56  # 64 KiB of program headers (load_elf_phdrs)
+PT_INTERP = 3
 AT_NULL, AT_PHDR, AT_PHENT, AT_PHNUM, AT_PAGESZ, AT_BASE, AT_FLAGS, AT_ENTRY = 0, 3, 4, 5, 6, 7, 8, 9
 AT_UID, AT_EUID, AT_GID, AT_EGID, AT_CLKTCK, AT_SECURE, AT_RANDOM, AT_EXECFN = 11, 12, 13, 14, 17, 23, 25, 31
 
@@ -33,7 +35,7 @@ class Program:
 
 
 def load(k: Kernel, inode: Inode, path: str, argv: list[bytes], envp: list[bytes]) -> Program:
-    """Build the program in the executable `inode`. Raises Errno: ENOEXEC, E2BIG, ENOMEM."""
+    """Build the program in the executable `inode`. Raises Errno (ENOEXEC, E2BIG, ENOENT) and MemoryError."""
     data, cached = inode.read_all(k), unchanging(inode)
     if sum(len(s) + 9 for s in (*argv, *envp)) > MAX_ARGUMENTS:
         raise Errno(errno.E2BIG)
@@ -43,10 +45,16 @@ def load(k: Kernel, inode: Inode, path: str, argv: list[bytes], envp: list[bytes
         raise Errno(errno.ENOEXEC) from None
     compat = head.machine == k.arch.e_machine_compat
     loads = [s for s in segments if s.type == elf.PT_LOAD and s.memsz]
-    if head.type != elf.ET_EXEC or not loads or not (compat or head.machine == k.arch.e_machine):
+    kind = (head.type, head.machine, head.bits)
+    native = (elf.ET_EXEC, k.arch.e_machine, 64)
+    if kind not in (native, (elf.ET_EXEC, k.arch.e_machine_compat, 32)) or not loads or len(segments) > MAX_SEGMENTS:
         raise Errno(errno.ENOEXEC)
-    layout = k.arch.layout
-    mm = AddressSpace(k, layout.user_top_compat if compat else layout.user_top)
+    if any(s.type == PT_INTERP for s in segments):
+        raise Errno(errno.ENOENT)  # there is no dynamic linker
+    top = k.arch.layout.user_top_compat if compat else k.arch.layout.user_top
+    if head.entry >= top:
+        raise Errno(errno.ENOEXEC)
+    mm = AddressSpace(k, top)
     try:
         for segment in loads:
             _map_segment(k, mm, data, segment, cached)
@@ -61,9 +69,11 @@ def load(k: Kernel, inode: Inode, path: str, argv: list[bytes], envp: list[bytes
 def _map_segment(k: Kernel, mm: AddressSpace, data: bytes, segment: elf.ProgramHeader, cached: bool) -> None:
     prot = "".join(c for bit, c in ((elf.PF_R, "r"), (elf.PF_W, "w"), (elf.PF_X, "x")) if segment.flags & bit)
     start, end = segment.vaddr & -PAGE, -(-(segment.vaddr + segment.memsz) // PAGE) * PAGE
-    if start < PAGE or end > mm.top - STACK_SIZE or mm.overlapping(start, end) or {"w", "x"} <= set(prot):
+    if start < PAGE or end > mm.top - STACK_GAP - STACK_SIZE or mm.overlapping(start, end) or {"w", "x"} <= set(prot):
         raise Errno(errno.ENOEXEC)
-    if segment.offset + segment.filesz > len(data):
+    if segment.offset + segment.filesz > len(data) or segment.filesz > segment.memsz:
+        raise Errno(errno.ENOEXEC)
+    if (segment.offset - segment.vaddr) % PAGE:
         raise Errno(errno.ENOEXEC)
     skew = segment.vaddr - start
     whole = (segment.offset - skew, segment.filesz + skew)
@@ -112,6 +122,8 @@ def _build_stack(
     for start in range(sp & -PAGE, top, PAGE):
         mm.fault(k, start, True, False)
     root, k.mem.root = k.mem.root, mm.root
-    k.mem.write(sp, image)
-    k.mem.root = root
+    try:
+        k.mem.write(sp, image)
+    finally:
+        k.mem.root = root
     return sp

@@ -80,6 +80,7 @@ def init(k: Kernel, _a: int, _b: int) -> int:
     task = process.new_task(k, "init", 0)
     task.mm, task.argv, task.compat = program.mm, tuple(argv), program.compat
     task.fds, task.fs = FileTable(), FsContext(k.vfs.root)
+    task.pgid = task.sid = 0
     k.sched.tasks[task.pid] = task
     k.current, k.booted = task, True
     k.use_root(program.mm.root)

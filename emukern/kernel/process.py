@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from emukern.errors import Errno
 from emukern.flow import Continuation, name_of
 from emukern.kernel import signal
 from emukern.kernel.fdtable import FileTable, FsContext
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
 
 TASK_STRUCT_SIZE = 0x2000
-INIT = 1
+PAGES_PER_TASK = 32  # of memory that must be there for each task (kernel/fork.c: set_max_threads)
+INIT, SIGCHLD, EAGAIN = 1, 17, 11
 
 
 def new_task(k: Kernel, name: str, ppid: int) -> Task:
-    """A task with a kernel stack and a struct task_struct, not yet scheduled."""
+    """A task with a kernel stack and a struct task_struct, not yet scheduled. Raises MemoryError, Errno(EAGAIN)."""
+    if len(k.sched.tasks) >= k.pages.total // PAGES_PER_TASK:
+        raise Errno(EAGAIN)
     if k.spare is not None:
         (stack, struct), k.spare = k.spare, None
     else:
@@ -32,7 +36,12 @@ def new_task(k: Kernel, name: str, ppid: int) -> Task:
 
 def new_stack(k: Kernel) -> tuple[int, int]:
     """Addresses of a fresh kernel stack and struct task_struct. Raises MemoryError."""
-    return k.vmalloc_area.alloc(k.stack_size // PAGE), k.mem.virt(k.pages.alloc(TASK_STRUCT_SIZE // PAGE))
+    struct = k.pages.alloc(TASK_STRUCT_SIZE // PAGE)
+    try:
+        return k.vmalloc_area.alloc(k.stack_size // PAGE), k.mem.virt(struct)
+    except MemoryError:
+        k.pages.free(struct, TASK_STRUCT_SIZE // PAGE)
+        raise
 
 
 def keep_spare(k: Kernel) -> None:
@@ -72,7 +81,11 @@ def fork(k: Kernel, parent: Task) -> Task:
     assert parent.fds is not None
     assert parent.fs is not None
     child = new_task(k, parent.name, parent.pid)
-    child.mm = parent.mm.copy(k)
+    try:
+        child.mm = parent.mm.copy(k)
+    except MemoryError:
+        reap(k, child)
+        raise
     child.fds, child.fs = parent.fds.fork(), parent.fs.fork()
     child.argv, child.compat = parent.argv, parent.compat
     child.pgid, child.sid, child.ignored = parent.pgid, parent.sid, set(parent.ignored)
@@ -88,8 +101,13 @@ def user_process(
     """A process that starts the program argv[0] from outside, as a child of init. Raises Errno."""
     from emukern.kernel import exec as exec_
 
-    program = exec_.load(k, k.vfs.lookup(k, argv[0]), argv[0], [a.encode() for a in argv], list(ENVIRONMENT))
-    task = new_task(k, argv[0].rsplit("/", 1)[-1], parent)
+    words = [a.encode("utf-8", "surrogateescape") for a in argv]
+    program = exec_.load(k, k.vfs.lookup(k, argv[0]), argv[0], words, list(ENVIRONMENT))
+    try:
+        task = new_task(k, argv[0].rsplit("/", 1)[-1], parent)
+    except (MemoryError, Errno):
+        program.mm.destroy(k)
+        raise
     task.mm, task.compat, task.argv = program.mm, program.compat, tuple(argv)
     task.fds, task.fs = fds or FileTable(), FsContext(k.vfs.directory(k, cwd))
     task.pending = Pending("enter", data={"entry": program.entry, "sp": program.sp})
@@ -114,11 +132,12 @@ def leave(k: Kernel, task: Task, code: int) -> None:
                 k.sched.wake(("child", INIT))
     task.state = ZOMBIE
     k.sched.wake(("exit", task.pid))
-    if task.mm is None or task.ppid not in k.sched.tasks:
+    parent = k.sched.tasks.get(task.ppid)
+    if task.mm is None or parent is None or SIGCHLD in parent.ignored:
         reap(k, task)
-    else:
+    if task.mm is not None and parent is not None:
         k.sched.wake(("child", task.ppid))
-        signal.post(k, k.sched.tasks[task.ppid], 17)
+        signal.post(k, parent, SIGCHLD)
 
 
 def reap(k: Kernel, task: Task) -> None:

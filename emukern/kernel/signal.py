@@ -28,7 +28,7 @@ def post(k: Kernel, task: Task, sig: int) -> None:
     """Make `sig` pending and wake the task if it sleeps interruptibly."""
     if sig and deliverable(task, sig):
         task.signals.add(sig)
-        if task.interruptible or sig == signal.SIGKILL:
+        if task.interruptible:
             k.sched.wake_task(task, "signal")
 
 

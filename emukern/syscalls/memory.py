@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from emukern.errors import Errno
 from emukern.kernel.mm import AddressSpace, VmArea, unchanging
+from emukern.kernel.openfile import DataFile
 from emukern.kernel.sequence import Answer
 from emukern.machine.ram import PAGE
 from emukern.syscalls.table import Int, Ptr, Size, UInt, ULong, syscall
@@ -37,6 +38,11 @@ def _pages(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
+def _too_much(k: Kernel, size: int) -> bool:
+    """More than the machine has is never promised (vm.overcommit_memory 0)."""
+    return size > k.pages.total * PAGE
+
+
 @syscall
 def brk(k: Kernel, address: Ptr) -> Answer:
     mm = _space(k)
@@ -44,10 +50,10 @@ def brk(k: Kernel, address: Ptr) -> Answer:
         return mm.brk
     old, new = _pages(mm.brk), _pages(address)
     if new > old:
-        if mm.overlapping(old, new):
+        if mm.overlapping(old, new) or _too_much(k, new - old):
             return mm.brk
         below = mm.find(old - 1)
-        if below is not None and below.name == "heap":
+        if below is not None and below.name == "heap" and below.prot == "rw":
             below.end = new
         else:
             mm.add(VmArea(old, new, "rw", name="heap"))
@@ -67,18 +73,26 @@ def mmap(k: Kernel, address: Ptr, size: Size, prot: UInt, flags: UInt, fd: Int, 
     if not flags & MAP_ANONYMOUS:
         assert k.current.fds is not None
         file = k.current.fds.get(fd)
+        if not file.readable:
+            raise Errno(errno.EACCES)
+        if not isinstance(file, DataFile):
+            raise Errno(errno.ENODEV)
         data, cached = file.read_all(k), unchanging(file.inode)
         if flags & MAP_TYPE == MAP_SHARED and "w" in letters:
             raise Errno(errno.ENODEV)
-    if size > mm.top:
+    if size > mm.top or ("w" in letters and _too_much(k, size)):
         raise Errno(errno.ENOMEM)
     if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
-        if address % PAGE or address < PAGE or address + size > mm.top:
+        if address % PAGE:
             raise Errno(errno.EINVAL)
+        if address + size > mm.top:
+            raise Errno(errno.ENOMEM)
+        if address < PAGE:
+            raise Errno(errno.EPERM)
         if flags & MAP_FIXED_NOREPLACE and mm.overlapping(address, address + size):
             raise Errno(errno.EEXIST)
         mm.unmap(k, address, address + size)
-    else:
+    elif address % PAGE or address < PAGE or address + size > mm.top or mm.overlapping(address, address + size):
         address = mm.free_range(size)
     mm.add(VmArea(address, address + size, letters, data, offset, "map", flags & MAP_TYPE == MAP_SHARED, cached))
     return address
@@ -89,18 +103,10 @@ def mmap2(k: Kernel, address: Ptr, size: Size, prot: UInt, flags: UInt, fd: Int,
     return mmap(k, address, size, prot, flags, fd, page * PAGE)
 
 
-def _range(mm: AddressSpace, address: int, size: int) -> int:
-    end = address + _pages(size)
-    if address % PAGE or end > mm.top:
-        raise Errno(errno.EINVAL)
-    return end
-
-
 @syscall
 def munmap(k: Kernel, address: Ptr, size: Size) -> Answer:
-    mm = _space(k)
-    end = _range(mm, address, size)
-    if not size:
+    mm, end = _space(k), address + _pages(size)
+    if address % PAGE or end > mm.top or not size:
         raise Errno(errno.EINVAL)
     mm.unmap(k, address, end)
     return 0
@@ -108,6 +114,10 @@ def munmap(k: Kernel, address: Ptr, size: Size) -> Answer:
 
 @syscall
 def mprotect(k: Kernel, address: Ptr, size: Size, prot: UInt) -> Answer:
-    mm = _space(k)
-    mm.protect(k, address, _range(mm, address, size), _prot(prot))
+    mm, end = _space(k), address + _pages(size)
+    if address % PAGE:
+        raise Errno(errno.EINVAL)
+    if end > mm.top:
+        raise Errno(errno.ENOMEM)
+    mm.protect(k, address, end, _prot(prot))
     return 0

@@ -11,16 +11,16 @@ from emukern.kernel import exec as exec_
 from emukern.kernel import process, signal
 from emukern.kernel.sequence import Answer, after
 from emukern.kernel.task import ZOMBIE, Task
-from emukern.syscalls.table import Int, Long, Ptr, Size, UInt, ULong, syscall
+from emukern.syscalls.table import Int, Long, Ptr, Size, UInt, ULong, abi, syscall
 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
 
 CLONE_SIGNAL, CLONE_VM, CLONE_VFORK = 0xFF, 0x100, 0x4000
-WNOHANG, WUNTRACED = 1, 2
+WNOHANG, WAIT_OPTIONS = 1, 0xE000000B  # and WUNTRACED WCONTINUED __WNOTHREAD __WALL __WCLONE: nothing to tell
 SIG_DFL, SIG_IGN = 0, 1
+SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK = 0, 1, 2
 SIGKILL, SIGSTOP = 9, 19
-MAX_STRINGS = 4096
 REBOOT_MAGIC, REBOOT_MAGIC2 = 0xFEE1DEAD, (672274793, 85072278, 369367448, 537993216)
 REBOOT_COMMANDS = {0x4321FEDC: "poweroff", 0xCDEF0123: "halted", 0x01234567: "restart"}
 
@@ -49,14 +49,16 @@ def clone(k: Kernel, flags: ULong, stack: Ptr, _parent: Ptr, _tls: Ptr, _child: 
 def _strings(k: Kernel, array: int) -> list[bytes]:
     """A NULL-terminated array of strings in user memory. Raises Errno(EFAULT, E2BIG)."""
     found: list[bytes] = []
-    word = 4 if k.current.compat else 8
+    word, room = abi(k).word, exec_.MAX_ARGUMENTS
     while array:
         pointer = int.from_bytes(k.user.copy_from(array + word * len(found), word), "little")
         if not pointer:
             break
-        if len(found) == MAX_STRINGS:
-            raise Errno(errno.E2BIG)
-        found.append(k.user.cstr(pointer, exec_.MAX_ARGUMENTS))
+        try:
+            found.append(k.user.cstr(pointer, room))
+        except Errno as error:
+            raise Errno(errno.E2BIG if error.number == errno.ENAMETOOLONG else error.number) from None
+        room -= len(found[-1]) + 1 + word
     return found
 
 
@@ -104,19 +106,23 @@ def exit_group(k: Kernel, status: Int) -> Exit:
 
 
 @syscall
-def wait4(k: Kernel, pid: Int, status: Ptr, options: UInt, _rusage: Ptr) -> Answer:
-    """A child that is over: its pid, its exit code at `status`."""
-    if options & ~(WNOHANG | WUNTRACED):
+def wait4(k: Kernel, pid: Int, status: Ptr, options: UInt, rusage: Ptr) -> Answer:
+    """A child that is over: its pid, its exit code at `status`; no use of resources is measured."""
+    if options & ~WAIT_OPTIONS:
         raise Errno(errno.EINVAL)
+    if pid == -1 << 31:
+        raise Errno(errno.ESRCH)
     everyone = k.sched.tasks.values()
     children = [t for t in everyone if t.ppid == k.current.pid and t.user and _wanted(k, t, pid)]
     if not children:
         raise Errno(errno.ECHILD)
     for child in children:
         if child.state == ZOMBIE:
+            process.reap(k, child)
             if status:
                 k.user.put_u32(status, child.exit_code)
-            process.reap(k, child)
+            if rusage:
+                k.user.copy_to(rusage, bytes(18 * abi(k).word))
             return child.pid
     if options & WNOHANG:
         return 0
@@ -140,9 +146,11 @@ def kill(k: Kernel, pid: Int, sig: Int) -> Answer:
     if pid > 0:
         signal.send(k, pid, sig)
     elif pid == -1:
-        for task in list(k.sched.tasks.values()):
-            if task.pid > 1 and task is not k.current:
-                signal.post(k, task, sig)
+        others = [t for t in k.sched.tasks.values() if t.user and t.pid > process.INIT and t is not k.current]
+        if not others:
+            raise Errno(errno.ESRCH)
+        for task in others:
+            signal.post(k, task, sig)
     else:
         signal.send_group(k, k.current.pgid if pid == 0 else -pid, sig)
     return 0
@@ -151,15 +159,17 @@ def kill(k: Kernel, pid: Int, sig: Int) -> Answer:
 @syscall
 def rt_sigaction(k: Kernel, sig: Int, act: Ptr, old: Ptr, size: Size) -> Answer:
     """Default and ignore; a handler is refused by name."""
-    if not 1 <= sig <= signal.NSIG or size != 8 or (act and sig in (SIGKILL, SIGSTOP)):
+    if size != 8:
         raise Errno(errno.EINVAL)
-    ignored = k.current.ignored
-    handler = k.user.u64(act) if act else None
+    ignored, layout = k.current.ignored, abi(k)
+    handler = int.from_bytes(k.user.copy_from(act, layout.sigaction)[: layout.word], "little") if act else None
+    if not 1 <= sig <= signal.NSIG or (act and sig in (SIGKILL, SIGSTOP)):
+        raise Errno(errno.EINVAL)
     if handler not in (None, SIG_DFL, SIG_IGN):
         k.log.emit(4, f"{k.current.name}[{k.current.pid}]: a handler for signal {sig} is not implemented")
         raise Errno(errno.ENOSYS)
     if old:
-        k.user.copy_to(old, (SIG_IGN if sig in ignored else SIG_DFL).to_bytes(8, "little") + bytes(24))
+        k.user.copy_to(old, (SIG_IGN if sig in ignored else SIG_DFL).to_bytes(layout.sigaction, "little"))
     if handler == SIG_IGN:
         ignored.add(sig)
         k.current.signals.discard(sig)
@@ -171,11 +181,16 @@ def rt_sigaction(k: Kernel, sig: Int, act: Ptr, old: Ptr, size: Size) -> Answer:
 @syscall
 def rt_sigprocmask(k: Kernel, how: Int, new: Ptr, old: Ptr, size: Size) -> Answer:
     """Nothing is ever blocked; asking is fine, blocking something is refused by name."""
-    if new and int.from_bytes(k.user.copy_from(new, size), "little"):
+    if size != 8:
+        raise Errno(errno.EINVAL)
+    mask = k.user.u64(new) if new else 0
+    if new and how not in (SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK):
+        raise Errno(errno.EINVAL)
+    if mask and how != SIG_UNBLOCK:
         k.log.emit(4, f"{k.current.name}[{k.current.pid}]: blocking signals is not implemented")
         raise Errno(errno.ENOSYS)
     if old:
-        k.user.copy_to(old, bytes(size))
+        k.user.copy_to(old, bytes(8))
     return 0
 
 
@@ -208,9 +223,12 @@ def setpgid(k: Kernel, pid: Int, pgid: Int) -> Answer:
         raise Errno(errno.EINVAL)
     if task is not k.current and task.ppid != k.current.pid:
         raise Errno(errno.ESRCH)
-    if task.sid == task.pid:
+    group, everyone = pgid or task.pid, k.sched.tasks.values()
+    if task.sid == task.pid or task.sid != k.current.sid:
         raise Errno(errno.EPERM)
-    task.pgid = pgid or task.pid
+    if group != task.pid and not any(t.pgid == group and t.sid == task.sid for t in everyone):
+        raise Errno(errno.EPERM)
+    task.pgid = group
     return 0
 
 
@@ -232,7 +250,7 @@ def getsid(k: Kernel, pid: Int) -> Answer:
 @syscall
 def setsid(k: Kernel) -> Answer:
     task = k.current
-    if any(t.pgid == task.pid for t in k.sched.tasks.values() if t is not task) or task.sid == task.pid != 1:
+    if any(t.pgid == task.pid for t in k.sched.tasks.values()):
         raise Errno(errno.EPERM)
     task.sid = task.pgid = task.pid
     return task.pid

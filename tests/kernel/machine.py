@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
-from types import SimpleNamespace
 
 from emukern import arch as arches
+from emukern.errors import Errno
+from emukern.kernel import process
 from emukern.kernel.area import Area
+from emukern.kernel.fdtable import FileTable, FsContext
 from emukern.kernel.log import Log
-from emukern.kernel.mm import AddressSpace, PageCache, UserMemory
+from emukern.kernel.mm import AddressSpace, PageCache, UserMemory, VmArea
 from emukern.kernel.pages import Pages
 from emukern.kernel.sched import Sched
-from emukern.kernel.task import Task
 from emukern.machine.clock import Clock
 from emukern.machine.memory import Memory
 from emukern.machine.pagetable import PageTables
 from emukern.machine.ram import PAGE, Ram
+from emukern.syscalls import table
 
 
 class CountingCpu:
@@ -31,14 +33,17 @@ class CountingCpu:
     def flush_translations(self):
         self.translation_flushes += 1
 
+    def save(self):
+        return b""
+
 
 class MemoryKernel:
-    """`frames` page frames, one process that is `current`."""
+    """Init and a process that is `current`; `free`: how many page frames are left to them."""
 
-    def __init__(self, arch="x86_64", frames=512):
+    def __init__(self, arch="x86_64", free=None):
         self.arch = arches.get(arch)
         base = self.arch.layout.ram
-        self.ram = Ram(base, frames * PAGE)
+        self.ram = Ram(base, 1024 * PAGE)
         self.pages, self.cpu = Pages(self.ram, base), CountingCpu()
         self.tables = PageTables(self.arch.paging, self.ram, self.pages.alloc, self.pages.free)
         self.mem = Memory(self.arch.layout, self.ram, self.tables)
@@ -46,8 +51,16 @@ class MemoryKernel:
         self.user, self.page_cache = UserMemory(self), PageCache()
         self.rng, self.clock, self.sched = random.Random(1), Clock(), Sched()
         self.log = Log(self.clock, None, self.sched)
-        self.names, self.part_state = {}, {}
+        self.spare, self.spare_home, self.stack_size = None, -1, PAGE
+        self.vmalloc_area = self.area(1024)
+        self.init = self.process("init", ppid=0)
         self.current = self.process("first")
+        self.held = self.hold(free)
+
+    def hold(self, free):
+        """Take all frames but `free` away; answers them."""
+        count = self.pages.total - self.pages.used - free if free is not None else 0
+        return [self.pages.alloc() for _ in range(count)]
 
     @property
     def current(self):
@@ -59,29 +72,45 @@ class MemoryKernel:
         self._current = task
         self.mem.root = task.mm.root
 
-    def area(self, npages=64):
+    def area(self, npages, offset=0):
         """A range of kernel addresses, seen from the kernel's own tables."""
         self.mem.root = self.kernel_root
-        start = self.arch.layout.vmalloc
+        start = self.arch.layout.vmalloc + offset
         return Area(self.cpu, self.tables, self.pages, self.kernel_root, start, npages * PAGE)
 
-    def process(self, name):
-        """A process with an empty address space; pids from 2 on, for 1 is init."""
-        task = Task(self.sched.new_pid() + 1, 1, name, 0, 0)
+    def use_root(self, root):
+        self.mem.root = root
+
+    def process(self, name, ppid=1):
+        """A process with an empty address space."""
+        task = process.new_task(self, name, ppid)
         task.mm = AddressSpace(self, self.arch.layout.user_top)
         task.mm.brk_start = task.mm.brk = 0x500000
-        task.fds = SimpleNamespace()
+        task.fds, task.fs = FileTable(), FsContext(None)
         self.sched.add(task)
         return task
 
     def fork(self, parent):
-        """A child as fork makes it."""
-        child = Task(self.sched.new_pid() + 1, parent.pid, parent.name, 0, 0)
-        child.mm = parent.mm.copy(self)
-        self.sched.add(child)
-        return child
+        """A child of `parent`."""
+        return process.fork(self, parent)
 
-    def end(self, task):
-        """Give a process's memory back."""
-        task.mm.destroy(self)
-        self.sched.remove(task)
+    def end(self, task, code=0):
+        """The process exits; its parent has not waited for it."""
+        process.leave(self, task, code)
+        if task is not self.current:
+            self.use_root(self.current.mm.root)
+
+    def sys(self, name, *args, compat=False):
+        """A system call's answer, or "ENAME". Long and pointer arguments as numbers."""
+        try:
+            return table.load_all()[name].invoke(self, (args + (0,) * 6)[:6], compat)
+        except Errno as failure:
+            return str(failure).split()[0]
+
+    def put(self, data, address=0x600000):
+        """Map fresh memory of the current process at `address` with `data` in it; answers the address."""
+        mm = self.current.mm
+        mm.unmap(self, address, address + 4 * PAGE)
+        mm.add(VmArea(address, address + 4 * PAGE, "rw"))
+        self.user.copy_to(address, data)
+        return address

@@ -11,8 +11,8 @@ from tests.kernel.machine import MemoryKernel
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9)), max_size=50))
 def test_allocations_never_touch_and_all_comes_back(steps):
-    k = MemoryKernel(frames=48)
-    area, held = k.area(64), []
+    k = MemoryKernel(free=40)
+    area, held = k.area(64, 0x100_0000), []
     area.free(area.alloc(1))  # makes the tables that stay
     before = k.pages.used
     for take, n in steps:
@@ -35,8 +35,8 @@ def test_allocations_never_touch_and_all_comes_back(steps):
 
 
 def test_failing_for_lack_of_memory_costs_no_addresses():
-    k = MemoryKernel(frames=32)
-    area = k.area(256)
+    k = MemoryKernel(free=30)
+    area = k.area(256, 0x100_0000)
     for _ in range(100):
         with pytest.raises(MemoryError):
             area.alloc(100)

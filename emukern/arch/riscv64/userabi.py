@@ -21,6 +21,7 @@ USERABI = UserAbi(
     stat=pack_stat,
     stat64=pack_stat,
     iovec=Struct("<QQ"),
+    sigaction=24,
     timespec=Struct("<qq"),
     sysinfo=Struct("<q3Q6QHxx4xQQI4x"),
 )

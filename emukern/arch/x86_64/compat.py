@@ -41,6 +41,7 @@ USERABI = UserAbi(
     stat=pack_stat,
     stat64=pack_stat64,
     iovec=Struct("<II"),
+    sigaction=20,
     timespec=Struct("<ii"),
     sysinfo=Struct("<i3I6IHxxIII8x"),
 )

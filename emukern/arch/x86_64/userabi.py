@@ -22,6 +22,7 @@ USERABI = UserAbi(
     stat=pack_stat,
     stat64=pack_stat,
     iovec=Struct("<QQ"),
+    sigaction=32,
     timespec=Struct("<qq"),
     sysinfo=Struct("<q3Q6QHxx4xQQI4x"),
     compat=compat.USERABI,
