@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 STATE = (
     "pages", "vmalloc_area", "module_area", "data_area", "heap", "log", "sched", "vfs", "devfs", "tty", "timers",
     "clock", "rng", "symbols", "modules", "chrdev", "page_cache", "current", "exported_data", "power", "taints",
-    "panic", "booted", "spare", "spare_home", "seen_jump", "next_tick", "kernel_context", "lazy", "lazy_symbols", "part_state",
+    "panic", "booted", "spare", "spare_home", "seen_jump", "next_tick", "kernel_context", "lazy", "lazy_symbols",
+    "part_state",
 )  # fmt: skip
 DATA_OFFSET, DATA_SIZE = 0x10_0000, 0x40_0000  # exported variables, beyond the stub window
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from emukern.arch import Paging
 from emukern.machine.ram import PAGE, Ram
 
-
 MAX_KNOWN = 4096  # translations remembered, for reads and writes by Python
 
 
