@@ -11,7 +11,7 @@ MAX_KNOWN = 4096  # translations remembered, for reads and writes by Python
 
 
 class PageTables:
-    """All page tables of a machine. `alloc_table` gives the physical address of a zeroed page, `free_table` takes it."""
+    """All page tables of a machine. `alloc_table` gives a zeroed page's physical address, `free_table` takes it."""
 
     def __init__(
         self, paging: Paging, ram: Ram, alloc_table: Callable[[], int], free_table: Callable[[int], None]
