@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import errno
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from emukern import arch as arches
 from emukern.errors import Errno, GuestOops, ModuleError, UsageError
@@ -20,6 +21,9 @@ from emukern.machine.console import Console, Input
 from emukern.machine.cpu import Cpu
 from emukern.machine.ram import Ram
 from emukern.run import Stop, run
+
+if TYPE_CHECKING:
+    from emukern.snapshot import Snapshot
 
 MIB = 1 << 20
 MIN_MEMORY, MAX_MEMORY = 32 * MIB, 1024 * MIB
@@ -119,6 +123,19 @@ def argument(name: str, value: object) -> str:
     return f'{name}="{text}"' if " " in text else f"{name}={text}"
 
 
+def module_bytes(name: str, arch: str) -> bytes:
+    """The file at path `name`, or the sample module of that name. Raises ModuleError with the host's errno."""
+    path = Path(name)
+    if not path.suffix and not path.exists():
+        from emukern.samples import sample
+
+        path = sample(name, arch)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModuleError(error.errno or errno.EIO, f"could not load module {name}: {error.strerror}") from None
+
+
 class Guest:
     """A machine and its kernel, `k`."""
 
@@ -163,23 +180,12 @@ class Guest:
 
     def insmod(self, module: str | Path | bytes, params: str = "", **values: object) -> ModuleHandle:
         """Load a module: a path, its bytes, or the name of a sample. Raises ModuleError with Linux's errno."""
-        blob = module if isinstance(module, bytes) else self._module_bytes(str(module))
+        blob = module if isinstance(module, bytes) else module_bytes(str(module), self.arch)
         text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
         before = set(self.k.modules)
         self._errno(self.k.spawn("insmod", host_insmod, blob=blob, args=text))
         (name,) = set(self.k.modules) - before
         return ModuleHandle(self, name)
-
-    def _module_bytes(self, name: str) -> bytes:
-        path = Path(name)
-        if not path.suffix and not path.exists():
-            from emukern.samples import sample
-
-            path = sample(name, self.arch)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise ModuleError(error.errno or 5, f"could not load module {name}: {error.strerror}") from None
 
     def _errno(self, task: Task) -> None:
         """Wait for a thread that answers 0 or a negative errno; the reason is the last line the kernel logged."""
@@ -241,13 +247,13 @@ class Guest:
         """Heap blocks alive: address, size and who allocated them."""
         return [block for block in self.k.heap.live() if block[2] != "host"]
 
-    def save(self) -> Any:
+    def save(self) -> Snapshot:
         """A snapshot to `restore`."""
         from emukern import snapshot
 
         return snapshot.save(self.k)
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Snapshot) -> None:
         """Put everything back as it was when `saved` was made."""
         from emukern import snapshot
 
