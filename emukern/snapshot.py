@@ -127,7 +127,7 @@ def restore(k: Kernel, saved: Snapshot) -> None:
     k.cpu.flush_translations()
     k.cpu.state.blocks = k.clock.blocks
     if saved.translated == (k.cpu, k.cpu.code_flushes):
-        # What is translated of the snapshot's own code is right; of other frames it must go before they hold code again.
+        # Translations of the snapshot's own code are right; those of other frames go before they hold code again.
         k.pages.stale |= translated - k.pages.executable
     else:
         k.cpu.flush_code()
