@@ -26,31 +26,41 @@ class Stop:
 
 
 def run(k: Kernel, until: Callable[[], bool] | None = None) -> Stop:
-    """Run the machine until `until()`, power-off or eternal idleness. Raises GuestPanic and Unimplemented."""
+    """Run the machine until `until()`, power-off or eternal idleness. Raises GuestPanic.
+
+    `until` is asked whenever a task gives up the CPU, and at ticks.
+    """
     table.load_all()
+    while True:
+        try:
+            return _loop(k, until)
+        except dispatch.FATAL as error:
+            dispatch.fail(k, error)
+
+
+def _loop(k: Kernel, until: Callable[[], bool] | None) -> Stop:
     tick = k.next_tick
     while True:
         if k.panic is not None:
             raise GuestPanic(k.panic)
         if k.power is not None:
             return Stop("poweroff", k.power[1])
-        task, stop = k.current, None
-        idle = task.state != RUNNABLE or task.pid == 0 and k.booted
-        if until is not None and (idle or tick != k.next_tick) and until():
+        task = k.current
+        if task.state != RUNNABLE or task.pid == 0 and k.booted:
+            if until is not None and until():
+                return Stop("done")
+            if not _switch(k):
+                stop = _idle(k)
+                if stop is not None:
+                    return stop
+        elif task.pending is not None:
+            pending, task.pending = task.pending, None
+            dispatch.resume(k, task, pending)
+        elif tick != k.next_tick and until is not None and until():
             return Stop("done")
-        tick = k.next_tick
-        try:
-            if idle:
-                stop = None if _switch(k) else _idle(k)
-            elif task.pending is not None:
-                pending, task.pending = task.pending, None
-                dispatch.resume(k, task, pending)
-            else:
-                _step(k, task)
-        except dispatch.FATAL as error:
-            dispatch.fail(k, error)
-        if stop is not None:
-            return stop
+        else:
+            tick = k.next_tick
+            _step(k, task)
 
 
 def _step(k: Kernel, task: Task) -> None:

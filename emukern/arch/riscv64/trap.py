@@ -105,6 +105,8 @@ def decode(cpu: Cpu, kind: int, number: int) -> Trap:
     if number == 8:
         return _ecall(cpu, in_user)
     cpu.pc -= 4
+    if number == 12 and cpu.view.fault_address.value >> 12 == (cpu.pc >> 12) - 1 and not cpu.pc & 0xFFF:
+        number = 2  # the engine looks for an all-zero instruction's end on the page before
     if number in (12, 13, 15):
         # An atomic on an absent page says 13 (load): once the page is there it comes back with 15.
         return Fault(cpu.view.fault_address.value, number == 15, number == 12, in_user)

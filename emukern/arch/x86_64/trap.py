@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXPORT_VECTOR, RETURN_VECTOR, HYPERCALL_VECTOR, COMPAT_VECTOR = 0xF1, 0xF0, 0xF2, 0x80
 INTERRUPT_FLAG = 0x200
+LONG_USER = 0x8003  # the engine's hflags: 64-bit code in ring 3, the only one with a syscall instruction here
 EXCEPTIONS = {
     0: ("divide error", signal.SIGFPE),
     1: ("debug exception", signal.SIGTRAP),
@@ -92,7 +93,10 @@ def decode(cpu: Cpu, kind: int, number: int) -> Trap:
     if kind == cpu.TICK:
         return Tick()
     if kind == cpu.SYSCALL:
-        return Syscall(cpu.gpr[0])
+        if view.hflags.value & LONG_USER == LONG_USER:
+            return Syscall(cpu.gpr[0])
+        cpu.pc -= 2
+        return CpuException("invalid opcode", signal.SIGILL, user(cpu))
     if kind == cpu.INVALID:
         return CpuException("invalid opcode", signal.SIGILL, user(cpu))
     if kind != cpu.INTERRUPT:

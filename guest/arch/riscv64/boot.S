@@ -112,6 +112,7 @@ kret:
 /* void enter_user(struct user_entry *): pc, sp. */
     .globl enter_user
 enter_user:
+    csrci sstatus, 2                    /* no interrupts: from here on tp is the user's */
     ld t0, 0(a0)
     csrw sepc, t0
     ld sp, 8(a0)

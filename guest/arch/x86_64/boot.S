@@ -141,6 +141,7 @@ kret:
 /* void enter_user(struct user_entry *): rip, cs, rflags, rsp, ss, as iretq wants them. */
     .globl enter_user
 enter_user:
+    cli                                 /* from here on %gs is the user's */
     movq %rdi, %rsp
     movl $MSR_FS_BASE, %ecx
     xorl %eax, %eax
