@@ -227,7 +227,7 @@ class Guest:
         except Errno as error:
             raise UsageError(f"cannot run {argv[0]}: {error}") from None
         self.k.sched.add(task)
-        stop = self.run(lambda: task.state == "Z")
+        stop = self.run(lambda: task.pid not in self.k.sched.tasks)  # over, and reaped by init
         if task.state != "Z":
             raise GuestOops(f"the guest stopped ({stop.why}) before {' '.join(argv)} came back")
         code = task.exit_code

@@ -62,10 +62,11 @@ class Ram:
     def save(self) -> RamImage:
         """An image of the content now."""
         if self._private:
-            fd = _memfd(self.size)
-            for start, end in self._touched():
+            fd, before = _memfd(self.size), 0
+            for start, end in [*self._touched(), (self.size, self.size)]:
+                _copy(self._image.fd, fd, before, start)
                 os.pwrite(fd, self.bytes[start:end], start)
-            self._copy_untouched(fd)
+                before = end
             self._image = RamImage(fd, self.size)
         self._map(self._image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
         self._private = True
@@ -97,21 +98,6 @@ class Ram:
                     ranges.append((start, start + PAGE))
         return ranges
 
-    def _copy_untouched(self, fd: int) -> None:
-        """Fill the holes of `fd` with what the current image has there."""
-        old, offset = self._image.fd, 0
-        holes = _holes(fd, self.size)
-        while True:
-            try:
-                start = os.lseek(old, offset, os.SEEK_DATA)
-            except OSError:
-                return
-            offset = os.lseek(old, start, os.SEEK_HOLE)
-            for low, high in holes:
-                first, last = max(low, start), min(high, offset)
-                if first < last:
-                    os.pwrite(fd, os.pread(old, last - first, first), first)
-
     def hash(self) -> str:
         """SHA-256 of the whole content."""
         return hashlib.sha256(self.bytes).hexdigest()
@@ -129,15 +115,14 @@ def _memfd(size: int) -> int:
     return fd
 
 
-def _holes(fd: int, size: int) -> list[tuple[int, int]]:
-    holes, offset = [], 0
-    while offset < size:
-        start = os.lseek(fd, offset, os.SEEK_HOLE)
-        if start >= size:
-            break
+def _copy(source: int, target: int, start: int, end: int) -> None:
+    """Copy what `source` has in [start, end) to the same place of `target`; its holes stay holes."""
+    while start < end:
         try:
-            offset = os.lseek(fd, start, os.SEEK_DATA)
-        except OSError:
-            offset = size
-        holes.append((start, offset))
-    return holes
+            start = os.lseek(source, start, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing but a hole from here on
+            return
+        stop = min(os.lseek(source, start, os.SEEK_HOLE), end)
+        if start < stop:
+            os.pwrite(target, os.pread(source, stop - start, start), start)
+        start = stop
