@@ -13,7 +13,7 @@ from unicorn import unicorn_const as const
 from unicorn.unicorn_py3.unicorn import uclib
 
 from emukern.arch import Arch
-from emukern.errors import EmukernError
+from emukern.errors import BuildError, EmukernError
 from emukern.machine import view as views
 from emukern.machine.ram import Ram
 from emukern.trap import CpuException, Trap
@@ -43,7 +43,10 @@ def native_library() -> ctypes.CDLL | None:
     path = resources.files("emukern") / "built" / "native.so"
     if os.environ.get("EMUKERN_NATIVE") == "0" or not path.is_file():
         return None
-    return ctypes.CDLL(str(path))
+    library = ctypes.CDLL(str(path))
+    if ctypes.c_uint32.in_dll(library, "state_size").value != ctypes.sizeof(State):
+        raise BuildError(f"{path} was built from another version of native.c: install the package again")
+    return library
 
 
 class Cpu:

@@ -18,6 +18,8 @@ struct state {
     int32_t rax, rdx;               /* Unicorn's ids of the registers rdtsc writes */
 };
 
+const uint32_t state_size = sizeof(struct state);     /* Python checks that it means the same */
+
 static void record(void *uc, struct state *s, uint32_t kind, uint32_t number)
 {
     s->kind = kind;
