@@ -82,7 +82,7 @@ def init(k: Kernel, _a: int, _b: int) -> int:
     task.fds, task.fs = FileTable(), FsContext(k.vfs.root)
     task.pgid = task.sid = 0
     k.sched.tasks[task.pid] = task
-    k.current.stack = k.vmalloc_area.alloc(k.stack_size // PAGE)  # the idle task's; no guard page lies below the old one
+    k.current.stack = k.vmalloc_area.alloc(k.stack_size // PAGE)  # the idle task's; the old one has no guard page
     k.current, k.booted = task, True
     k.use_root(program.mm.root)
     return write_entry(k, task.stack, program.entry, program.sp, program.compat)
