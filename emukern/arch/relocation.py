@@ -79,7 +79,7 @@ class Uleb128(Field):
 
     @staticmethod
     def _bytes(image: Image, at: NDArray[np.int64]) -> Iterator[tuple[int, Image, Mask]]:
-        live = np.ones(len(at), np.bool_)
+        live: Mask = np.ones(len(at), np.bool_)
         for index in range(10):
             live = live & (at + index < len(image))
             if not live.any():
