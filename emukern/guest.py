@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from emukern import arch as arches
 from emukern.errors import Errno, GuestOops, ModuleError, UsageError
-from emukern.flow import Call, Wait, continuation
+from emukern.flow import Call, Continuation, Wait, continuation
 from emukern.kernel import process
 from emukern.kernel.kernel import Kernel
 from emukern.kernel.log import Record
@@ -152,13 +152,13 @@ class Guest:
 
     def advance(self, seconds: float) -> None:
         """Let that much virtual time pass, with everything that happens in it."""
-        task = self.k.spawn("host", host_sleep, ns=round(seconds * 1_000_000_000))
+        task = self._thread("host", host_sleep, ns=round(seconds * 1_000_000_000))
         self._result(task)
 
     def call(self, function: str | SupportsIndex, *args: SupportsIndex) -> int:
         """Call a guest function by exported name or address; returns its 64-bit result, unsigned."""
         address = self.address(function) if isinstance(function, str) else function.__index__()
-        task = self.k.spawn("host", host_call, address=address, args=tuple(a.__index__() for a in args))
+        task = self._thread("host", host_call, address=address, args=tuple(a.__index__() for a in args))
         return self._result(task)
 
     def address(self, name: str) -> int:
@@ -167,6 +167,21 @@ class Guest:
         if symbol is None:
             raise UsageError(f"nothing is exported as {name}")
         return symbol.value
+
+    def _ready(self) -> None:
+        """Raise UsageError unless the guest runs."""
+        if self.k.power is not None:
+            raise UsageError("the guest is switched off")
+        if not self.k.booted:
+            raise UsageError("the guest has not booted yet: run() it first")
+
+    def _thread(self, name: str, function: Continuation, **data: Any) -> Task:
+        """A kernel thread that works for the host."""
+        self._ready()
+        try:
+            return self.k.spawn(name, function, **data)
+        except (MemoryError, Errno):
+            raise GuestOops(f"the guest has no memory for a thread named {name}") from None
 
     def _result(self, task: Task) -> int:
         """Run until the thread is over."""
@@ -182,7 +197,7 @@ class Guest:
         blob = module if isinstance(module, bytes) else module_bytes(str(module), self.arch)
         text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
         before = set(self.k.modules)
-        self._errno(self.k.spawn("insmod", host_insmod, blob=blob, args=text))
+        self._errno(self._thread("insmod", host_insmod, blob=blob, args=text))
         (name,) = set(self.k.modules) - before
         return ModuleHandle(self, name)
 
@@ -196,7 +211,7 @@ class Guest:
 
     def rmmod(self, name: str) -> None:
         """Unload a module. Raises ModuleError with Linux's errno."""
-        self._errno(self.k.spawn("rmmod", host_rmmod, module=name))
+        self._errno(self._thread("rmmod", host_rmmod, module=name))
 
     def module(self, name: str) -> ModuleHandle:
         """A loaded module."""
@@ -221,11 +236,14 @@ class Guest:
         """Run a program and wait for it; its output is what it writes to descriptors 1 and 2."""
         from emukern.kernel.capture import CaptureFile, captured_table
 
+        self._ready()
         output = CaptureFile(self.k)
         try:
             task = process.user_process(self.k, argv, fds=captured_table(self.k, output))
         except Errno as error:
             raise UsageError(f"cannot run {argv[0]}: {error}") from None
+        except MemoryError:
+            raise GuestOops(f"the guest has no memory to run {argv[0]}") from None
         self.k.sched.add(task)
         stop = self.run(lambda: task.pid not in self.k.sched.tasks)  # over, and reaped by init
         if task.state != "Z":
@@ -238,6 +256,8 @@ class Guest:
         """kmalloc a block of `data` bytes, or one that holds `data`."""
         size = data if isinstance(data, int) else len(data)
         address = self.k.heap.alloc(size, by="host")
+        if not address:
+            raise GuestOops(f"the guest has no {size} bytes")
         if not isinstance(data, int):
             self.k.mem.write(address, data)
         return address

@@ -19,10 +19,15 @@ def elf(*segments, entry=ENTRY, machine=62, kind=2, bits=2, body=b""):
     return (head + rows).ljust(PAGE, b"\0") + body
 
 
-def run_program(guest, code):
-    """Run `code` in user mode at ENTRY: wait4's status as the shell shows it."""
+def write_program(guest, path, code):
+    """A program that is `code`, at ENTRY."""
     file = elf((1, 5, PAGE, ENTRY, len(code), len(code)), machine=MACHINES[guest.arch], body=code)
-    guest.k.vfs.write_file("/tmp/code", file, 0o755)
+    guest.k.vfs.write_file(path, file, 0o755)
+
+
+def run_program(guest, code):
+    """Run `code` in user mode: wait4's status as the shell shows it."""
+    write_program(guest, "/tmp/code", code)
     return guest.execute(["/tmp/code"]).status
 
 
