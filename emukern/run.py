@@ -118,6 +118,7 @@ def _sync_time(k: Kernel) -> None:
     """Tell the guest what time it is, and find when to look at the clock next."""
     clock = k.clock
     k.seen_jump = clock.jumped
+    k.cpu.time_jumped(clock.jumped)
     jiffies = clock.jiffies
     if k.jiffies_address:
         k.mem.put_u64(k.jiffies_address, jiffies)

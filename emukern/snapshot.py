@@ -126,6 +126,7 @@ def restore(k: Kernel, saved: Snapshot) -> None:
     k.cpu.restore(saved.cpu)
     k.cpu.flush_translations()
     k.cpu.state.blocks = k.clock.blocks
+    k.cpu.time_jumped(k.clock.jumped)
     if saved.translated == (k.cpu, k.cpu.code_flushes):
         # Translations of the snapshot's own code are right; those of other frames go before they hold code again.
         k.pages.stale |= translated - k.pages.executable

@@ -15,6 +15,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from emukern.arch import Arch
 from emukern.errors import BuildError, EmukernError
 from emukern.machine import view as views
+from emukern.machine.clock import NS_PER_BLOCK
 from emukern.machine.ram import Ram
 from emukern.trap import CpuException, Trap
 
@@ -33,6 +34,7 @@ class State(ctypes.Structure):
         ("stop", ctypes.c_void_p),
         ("reg_write", ctypes.c_void_p),
         ("tsc_per_block", ctypes.c_uint64),
+        ("tsc_jumped", ctypes.c_uint64),
         ("rax", ctypes.c_int32),
         ("rdx", ctypes.c_int32),
     ]
@@ -53,7 +55,7 @@ class Cpu:
     """A unicorn engine over `ram`. `native` and `fast` are off only for tests and odd hosts."""
 
     NONE, TICK, INTERRUPT, SYSCALL, INVALID = range(5)
-    TSC_PER_BLOCK = 10
+    TSC_PER_BLOCK = 10  # 2.5 GHz
 
     def __init__(self, arch: Arch, ram: Ram, *, native: bool = True, fast: bool = True) -> None:
         self.arch = arch
@@ -146,6 +148,15 @@ class Cpu:
 
         text = f"bus error ({unicorn.UcError(error)})"
         return CpuException(text, signal.SIGBUS, self.arch.user(self))
+
+    @property
+    def tsc(self) -> int:
+        """The time stamp counter: virtual time at TSC_PER_BLOCK per block."""
+        return int(self.state.tsc_jumped + self.state.blocks * self.TSC_PER_BLOCK)
+
+    def time_jumped(self, ns: int) -> None:
+        """Virtual time is `ns` ahead of the executed blocks."""
+        self.state.tsc_jumped = ns * self.TSC_PER_BLOCK // NS_PER_BLOCK & NO_QUOTA
 
     def save(self) -> bytes:
         """Everything the CPU holds, as bytes."""

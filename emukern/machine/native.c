@@ -14,7 +14,7 @@ struct state {
     uint32_t kind, number;          /* what stopped the CPU; the interrupt's number */
     int (*stop)(void *);            /* uc_emu_stop */
     int (*reg_write)(void *, int, const void *);
-    uint64_t tsc_per_block;
+    uint64_t tsc_per_block, tsc_jumped;     /* the time stamp counter: by blocks, and by jumps of the clock */
     int32_t rax, rdx;               /* Unicorn's ids of the registers rdtsc writes */
 };
 
@@ -55,7 +55,7 @@ bool on_invalid(void *uc, struct state *s)
 /* A time stamp counter that depends on nothing but the guest's own progress. */
 int on_rdtsc(void *uc, struct state *s)
 {
-    uint64_t tsc = s->blocks * s->tsc_per_block, low = (uint32_t)tsc, high = tsc >> 32;
+    uint64_t tsc = s->tsc_jumped + s->blocks * s->tsc_per_block, low = (uint32_t)tsc, high = tsc >> 32;
 
     s->reg_write(uc, s->rax, &low);
     s->reg_write(uc, s->rdx, &high);

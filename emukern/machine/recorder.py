@@ -42,7 +42,7 @@ def recorder(cpu: Cpu, name: str) -> Any:
         return 0
 
     def on_rdtsc(_uc: int, _data: int) -> int:
-        tsc = state.blocks * state.tsc_per_block
+        tsc = cpu.tsc
         cpu.uc.reg_write(state.rax, tsc & 0xFFFF_FFFF)
         cpu.uc.reg_write(state.rdx, tsc >> 32 & 0xFFFF_FFFF)
         return 1

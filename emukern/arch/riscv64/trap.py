@@ -88,7 +88,7 @@ def emulate(cpu: Cpu) -> bool:
     if not reads or csr not in (CSR_CYCLE, CSR_TIME, CSR_INSTRET):
         return False
     if rd:
-        cpu.gpr[rd] = cpu.state.blocks * cpu.state.tsc_per_block
+        cpu.gpr[rd] = cpu.tsc
     cpu.pc += 4
     return True
 
