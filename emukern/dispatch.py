@@ -112,7 +112,8 @@ def deliver(k: Kernel, task: Task, kind: Origin, answer: Any, again: Pending) ->
 
 def _sleep(k: Kernel, task: Task, kind: Origin, wait: Wait, again: Pending) -> None:
     if kind == "interrupt" or task.in_interrupt:
-        die(k, f"BUG: scheduling while atomic: {task.name}/{task.pid}")
+        blame = die if task.in_interrupt else report  # what it interrupted is not to blame
+        blame(k, f"BUG: scheduling while atomic: {task.name}/{task.pid}")
         return
     if wait.timeout is not None and task.deadline is None:
         task.deadline = k.clock.now + wait.timeout

@@ -4,6 +4,7 @@ import pytest
 
 from emukern import arch as arches
 from emukern.errors import GuestOops, GuestPanic, UsageError
+from emukern.flow import Wait, continuation
 from emukern.guest import boot, power_on
 from emukern.kernel import signal
 from emukern.run import Stop
@@ -76,6 +77,29 @@ def test_an_oops_in_a_timer_spares_whom_it_interrupted(arch):
     assert "kernel NULL pointer dereference, address: 0000000000000008" in log
     assert "Fatal exception in interrupt: its function was abandoned" in log
     assert guest.shell("echo fine").output == "fine\n"
+
+
+@continuation
+def sleepy_timer(k, rv, **data):
+    """What no timer may do."""
+    return Wait(("never",))
+
+
+@continuation
+def broken_timer(k, rv, address):
+    """A timer's Python half that trips over guest memory."""
+    return k.mem.u64(address)
+
+
+@pytest.mark.parametrize(("timer", "data"), [(sleepy_timer, {}), (broken_timer, {"address": 8})])
+def test_a_failing_timer_handler_hurts_nobody(arch, timer, data):
+    guest = boot(arch)
+    write_program(guest, "/tmp/spin", code(SPIN, arch))
+    for delay in (5_000_000, 50_000_000):
+        guest.k.timers.add(guest.k.clock.now + delay, timer, **data)
+    assert guest.shell("/tmp/spin & sleep 0.1; kill -9 $!; echo fine").output == "fine\n"
+    assert "D" in guest.k.taints
+    assert guest.call("msleep", 1) == 0
 
 
 def test_a_timer_that_never_ends_is_abandoned_once(arch):
