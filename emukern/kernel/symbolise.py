@@ -30,17 +30,24 @@ def backtrace(k: Kernel) -> list[str]:
     sp, fp = k.cpu.gpr[registers.sp], k.cpu.gpr[registers.fp]
     stack = k.current.stack
     lines = []
-    if registers.ra is not None and k.symbols.where(k.cpu.gpr[registers.ra]):
+    # A function that has called another already has a return address of its own in ra.
+    if registers.ra is not None and _function(k, k.cpu.gpr[registers.ra] - 1) not in (None, _function(k, k.cpu.pc)):
         lines.append(name(k, k.cpu.gpr[registers.ra], back=1))
     if not stack - PAGE <= sp < stack + k.stack_size:
         return [*lines, "(the stack pointer is bad)"]
     try:
         sp = max(sp, stack)  # it may have run into the guard page
         chain = _frame_chain(k, fp, sp, stack)
-        lines += [line for line in chain if not lines or line != lines[0]] or _scan(k, sp, stack)
+        lines += [line for line in chain if line not in lines[:1]] if chain else _scan(k, sp, stack)
     except GuestFault:
         lines.append("(the stack cannot be read)")
     return lines[:MAX_DEPTH]
+
+
+def _function(k: Kernel, address: int) -> int | None:
+    """Where the function that `address` lies in begins."""
+    found = k.symbols.where(address)
+    return address - found[1] if found else None
 
 
 def _frame_chain(k: Kernel, fp: int, sp: int, stack: int) -> list[str]:
@@ -49,9 +56,12 @@ def _frame_chain(k: Kernel, fp: int, sp: int, stack: int) -> list[str]:
     offset = -16 if k.arch.registers.ra is not None else 0
     while sp <= fp < stack + k.stack_size and fp % 8 == 0 and len(found) < MAX_DEPTH:
         above, caller = k.mem.u64(fp + offset), k.mem.u64(fp + offset + 8)
-        if caller == k.kret:
-            break
-        if k.symbols.where(caller - 1) is None:
+        if offset and not found and not k.is_text(caller):
+            if caller <= fp:
+                break
+            fp = caller  # a leaf keeps only its caller's frame pointer, in the upper slot
+            continue
+        if caller == k.kret or k.symbols.where(caller - 1) is None:
             break
         found.append(name(k, caller, back=1))
         if above <= fp:
