@@ -46,7 +46,8 @@ def native_library() -> ctypes.CDLL | None:
     if os.environ.get("EMUKERN_NATIVE") == "0" or not path.is_file():
         return None
     library = ctypes.CDLL(str(path))
-    if ctypes.c_uint32.in_dll(library, "state_size").value != ctypes.sizeof(State):
+    size = ctypes.c_uint32.in_dll(library, "state_size").value if hasattr(library, "state_size") else 0
+    if size != ctypes.sizeof(State):
         raise BuildError(f"{path} was built from another version of native.c: install the package again")
     return library
 
