@@ -1,6 +1,5 @@
 """Snapshots: back to any moment, on the same machine or on another like it."""
 
-import time
 
 import pytest
 
@@ -154,14 +153,3 @@ def test_a_failed_load_is_undone_after_a_restore_too(guest):
             guest.insmod("initfail")
         assert guest.k.ram.hash() == before
         guest.restore(saved)
-
-
-def test_restoring_takes_two_milliseconds_at_most(guest):
-    saved = guest.save()
-    times = []
-    for _ in range(10):
-        guest.insmod("hello")
-        start = time.perf_counter()
-        guest.restore(saved)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.002  # a busy host may take the CPU away meanwhile
