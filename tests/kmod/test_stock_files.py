@@ -1,7 +1,6 @@
 """Stock modules, if they were fetched: every seventieth one parses, is laid out, relocated and comes apart again."""
 
 import lzma
-import time
 
 import pytest
 
@@ -30,18 +29,14 @@ def test_stock_modules_load(arch):
         assert k.symbols.modules.table == {}
 
 
-def test_the_largest_module_takes_a_fraction_of_a_second():
+def test_the_largest_module_loads():
     root = corpus.tree("x86_64")
     found = sorted(root.rglob("amdgpu.ko*")) if root else []
     if not found:
         pytest.skip("amdgpu is not here: run scripts/fetch-corpus (it needs a network)")
     blob = found[0].read_bytes()
     blob = lzma.decompress(blob) if found[0].suffix == ".xz" else blob
-    times = []
-    for _ in range(3):
-        k = FakeKernel("x86_64")
-        k.stand_ins = {}
-        start = time.perf_counter()
-        load_module(k, blob)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1.0  # 0.06 s on a quiet machine: 19 MB, 320,000 relocations
+    k = FakeKernel("x86_64")
+    k.stand_ins = {}
+    load_module(k, blob)
+    assert k.modules["amdgpu"].size > 8 << 20
