@@ -112,8 +112,7 @@ class Kernel:
         self.mem = Memory(layout, ram, self.tables)
         self.user = UserMemory(self)
         self.args = ArgumentWords(arch, cpu, self.mem)
-        root_name = "boot_root" if "boot_root" in self.names else "boot_pml4"
-        self.kernel_root = self.names[root_name].value - layout.image + layout.ram
+        self.kernel_root = self.names["boot_root"].value - layout.image + layout.ram
         self.mem.root = self.kernel_root
         self.percpu_base = self.names["percpu_area"].value if arch.percpu_relative else 0
         self.kret = self.names["kret"].value
@@ -156,12 +155,8 @@ class Kernel:
         self.next_tick = 0
         self.taints: set[str] = set()
         self.kernel_context = b""
-        self.current = Task(0, 0, "swapper", self.names["boot_stack"].value, self._first_task_struct())
+        self.current = Task(0, 0, "swapper", self.names["boot_stack"].value, self.names["init_task"].value)
         self.sched.tasks[0] = self.current
-
-    def _first_task_struct(self) -> int:
-        symbol = self.names.get("init_task")
-        return symbol.value if symbol else 0
 
     def _fetch(self, address: int, size: int) -> bytes:
         try:
@@ -169,10 +164,10 @@ class Kernel:
         except GuestFault as fault:
             raise LookupError(str(fault)) from None
 
-    @property
-    def root(self) -> int:
-        """Physical address of the page tables that are in use."""
-        return self.mem.root
+    def put_back(self, context: bytes) -> None:
+        """Let the CPU hold what it held when `context` was saved, in the address space of now."""
+        self.cpu.restore(context)
+        self.cpu.keep_root(self.mem.root)
 
     def use_root(self, root: int) -> None:
         """Switch the address space."""
@@ -225,14 +220,6 @@ class Kernel:
         from emukern.kernel import symbolise
 
         return symbolise.name(self, self.arch.return_address(self), back=1)
-
-    @property
-    def caller_module(self) -> str | None:
-        """The module whose code called the export that is being answered."""
-        if self.cpu.arch.user(self.cpu):
-            return None
-        found = self.symbols.where(self.arch.return_address(self) - 1)
-        return found[3] if found else None
 
     def lazy_stub(self, name: str, module: str) -> int | None:
         """An address for a symbol nobody exports: calling it stops with its name. None unless lazy symbols are on."""

@@ -41,23 +41,23 @@ _start:
     cld
     movq %rdi, %rbx
 
-    entry boot_pml4, 0, identity_pdpt, PRESENT | WRITE
+    entry boot_root, 0, identity_pdpt, PRESENT | WRITE
     entry identity_pdpt, 0, identity_pd, PRESENT | WRITE
     large identity_pd, 1, 0x200000, 0
     large identity_pd, 2, 0x400000, 0
     large identity_pd, 3, 0x600000, WRITE
 
-    entry boot_pml4, PML4_INDEX(KERNEL_BASE), kernel_pdpt, PRESENT | WRITE
+    entry boot_root, PML4_INDEX(KERNEL_BASE), kernel_pdpt, PRESENT | WRITE
     entry kernel_pdpt, PDPT_INDEX(KERNEL_BASE), kernel_pd, PRESENT | WRITE
     entry kernel_pdpt, PDPT_INDEX(MODULES), modules_pd, PRESENT | WRITE
     large kernel_pd, 1, 0x200000, 0
     large kernel_pd, 2, 0x400000, NX
     large kernel_pd, 3, 0x600000, WRITE | NX
 
-    entry boot_pml4, PML4_INDEX(VMALLOC), vmalloc_pdpt, PRESENT | WRITE
+    entry boot_root, PML4_INDEX(VMALLOC), vmalloc_pdpt, PRESENT | WRITE
     entry vmalloc_pdpt, 0, vmalloc_pd, PRESENT | WRITE
 
-    entry boot_pml4, PML4_INDEX(DIRECT_MAP), direct_pdpt, PRESENT | WRITE
+    entry boot_root, PML4_INDEX(DIRECT_MAP), direct_pdpt, PRESENT | WRITE
     entry direct_pdpt, 0, direct_pd, PRESENT | WRITE
     movq BOOT_INFO_MEMORY(%rbx), %rcx
     shrq $21, %rcx
@@ -75,7 +75,7 @@ _start:
     wrmsr
     movl $0x620, %eax                   /* PAE, OSFXSR, OSXMMEXCPT */
     movq %rax, %cr4
-    movabsq $(boot_pml4 - KERNEL_BASE), %rax
+    movabsq $(boot_root - KERNEL_BASE), %rax
     movq %rax, %cr3
     movl $0x80010033, %eax              /* PG, WP, NE, ET, MP, PE */
     movq %rax, %cr0
@@ -105,7 +105,7 @@ high:
 1:  movl $0x30, %eax
     ltr %ax
 
-    movq $0, boot_pml4(%rip)            /* the identity mapping has done its work */
+    movq $0, boot_root(%rip)            /* the identity mapping has done its work */
     movq %cr3, %rax
     movq %rax, %cr3
 
@@ -180,8 +180,8 @@ tss:
 
     .bss
     .balign 4096
-    .globl boot_pml4, boot_stack, percpu_area
-boot_pml4:     .skip 4096
+    .globl boot_root, boot_stack, percpu_area, init_task
+boot_root:     .skip 4096
 identity_pdpt: .skip 4096
 identity_pd:   .skip 4096
 kernel_pdpt:   .skip 4096
@@ -192,4 +192,5 @@ vmalloc_pd:    .skip 4096
 direct_pdpt:   .skip 4096
 direct_pd:     .skip 4096
 boot_stack:    .skip THREAD_SIZE
+init_task:     .skip 8192
 percpu_area:   .skip 65536

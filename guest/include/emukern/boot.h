@@ -8,7 +8,6 @@
 #define HC_EXPORTS 2   /* (): map the stubs of the exports written in Python; returns how many there are */
 #define HC_ROOTFS 3    /* (): make the file system; returns the number of files */
 #define HC_INIT 4      /* (): load the first user program; returns its struct user_entry, 0 when there is none */
-#define HC_IDLE 5      /* (): nothing left to do on this stack */
 
 #define BOOT_INFO_MEMORY 0 /* bytes of RAM */
 #define BOOT_INFO_SEED 8   /* a number from the machine's generator: the stack canary */
