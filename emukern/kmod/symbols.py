@@ -159,6 +159,7 @@ class SymbolChain:
     stub_table: SymbolTable | None = None  # names of exports that are no part of the image
     tables: dict[str, SymbolTable] = field(default_factory=dict)
     ranges: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    spans: list[tuple[int, int, str]] = field(default_factory=list)  # all ranges with their modules, by address
 
     def find(self, name: str, module: Licensed | None = None) -> Symbol | None:
         """The symbol that `name` means to `module` (None: to somebody who may see everything)."""
@@ -172,10 +173,11 @@ class SymbolChain:
     def where(self, address: SupportsIndex) -> tuple[str, int, int, str | None] | None:
         """(name, offset, size, module or None) of the symbol `address` lies in; None when it lies in none."""
         at = address.__index__()
-        for module, ranges in self.ranges.items():
-            if any(start <= at < end for start, end in ranges):
-                found = self.tables[module].where(at)
-                return (*found, module) if found else None
+        before = bisect_right(self.spans, at, key=lambda span: span[0])
+        if before and at < self.spans[before - 1][1]:
+            module = self.spans[before - 1][2]
+            found = self.tables[module].where(at)
+            return (*found, module) if found else None
         for table in (self.kernel_table, self.stub_table):
             found = table.where(at) if table else None
             if found:
@@ -202,6 +204,7 @@ class SymbolChain:
         """Replace the names of a module's addresses (its init part is gone after init)."""
         self.tables[name] = table
         self.ranges[name] = ranges
+        self._sort_spans()
 
     def remove_module(self, name: str) -> None:
         """Forget everything that module `name` published."""
@@ -210,6 +213,10 @@ class SymbolChain:
             del table[key]
         self.tables.pop(name, None)
         self.ranges.pop(name, None)
+        self._sort_spans()
+
+    def _sort_spans(self) -> None:
+        self.spans = sorted((*span, name) for name, ranges in self.ranges.items() for span in ranges)
 
     def kallsyms(self) -> Iterator[tuple[int, str, str, str | None]]:
         """(address, kind letter, name, module or None) of everything, the kernel first."""
