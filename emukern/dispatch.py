@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+from errno import EINTR, ENOMEM, ENOSYS
 from typing import TYPE_CHECKING, Any
 
-from emukern.errors import Errno, GuestFault, ModuleError, Unimplemented
+from emukern.errors import ERESTARTSYS, Errno, GuestFault, ModuleError, Unimplemented
 from emukern.flow import CONTINUATIONS, Call, Enter, Exit, Wait
 from emukern.kapi import export
 from emukern.kernel import blocking, bugtable, hypercall, mm, process, symbolise
@@ -18,7 +19,6 @@ from emukern.trap import Break, CpuException, Export, Fault, Hypercall, Return, 
 if TYPE_CHECKING:
     from emukern.kernel.kernel import Kernel
 
-ENOSYS, ERESTARTSYS, EINTR, ENOMEM = 38, 512, 4, 12
 MASK = (1 << 64) - 1
 RED_ZONE = 256  # bytes below the stack pointer left alone when a call begins in the middle of kernel code
 
@@ -141,8 +141,7 @@ def _enter_kernel(k: Kernel, task: Task, kind: Origin, call: Call) -> None:
     task.frames.append(Frame(kind, None if fresh else cpu.save(), call.then, call.data, held))
     if fresh or from_user:
         task.stint, task.stint_blocks = k.clock.now, k.clock.blocks
-        cpu.restore(k.kernel_context)
-        cpu.keep_root(k.mem.root)
+        k.put_back(k.kernel_context)
         k.arch.set_current(cpu, task.task_struct)
         cpu.gpr[registers.fp] = 0
         sp = task.stack + k.stack_size - 64
@@ -171,8 +170,7 @@ def _take_result(k: Kernel, task: Task) -> None:
         return
     frame = task.frames.pop()
     if frame.context is not None:
-        k.cpu.restore(frame.context)
-        k.cpu.keep_root(k.mem.root)
+        k.put_back(frame.context)
     task.woken, task.deadline = None, None
     take(k, task, frame.kind, frame.then, rv, frame.data)
 
@@ -215,8 +213,7 @@ def resume(k: Kernel, task: Task, pending: Pending) -> None:
 def _enter_user(k: Kernel, task: Task, enter: Enter) -> None:
     """Go to user mode with fresh registers, through the guest kernel's own code."""
     cpu = k.cpu
-    cpu.restore(k.kernel_context)
-    cpu.keep_root(k.mem.root)
+    k.put_back(k.kernel_context)
     address = hypercall.write_entry(k, task.stack, enter.pc, enter.sp, task.compat)
     cpu.gpr[k.arch.registers.args[0]] = address
     cpu.gpr[k.arch.registers.sp] = address - 64
@@ -337,8 +334,7 @@ def die(k: Kernel, why: str) -> None:
     frame = task.frames[interrupts[0]]
     del task.frames[interrupts[0] :]
     if frame.context is not None:
-        k.cpu.restore(frame.context)
-        k.cpu.keep_root(k.mem.root)
+        k.put_back(frame.context)
     blocking.forget_locks(k, frame.preempt_count)
     task.stint, task.stint_blocks = k.clock.now, k.clock.blocks
     k.log.emit(0, "Fatal exception in interrupt: its function was abandoned")

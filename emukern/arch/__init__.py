@@ -44,7 +44,6 @@ class Registers:
     ra: int | None  # link register; None: the return address is on the stack
     result: int
     args: tuple[int, ...]  # integer arguments of a C function
-    syscall_number: int
     syscall_args: tuple[int, ...]
     compat_args: tuple[int, ...]  # of a 32-bit program's system call
     probe: tuple[int, int]  # a callee-saved register: Unicorn's id and index, for the view's self-test

@@ -122,13 +122,18 @@ def simple_open(k: Kernel, inode: Ptr, file: Ptr) -> int:
     return 0
 
 
-@export("ssize_t simple_read_from_buffer(void *to, size_t count, loff_t *pos, const void *source, size_t available)")
-def simple_read_from_buffer(k: Kernel, to: Ptr, count: int, pos: Ptr, source: Ptr, available: int) -> int:
-    """To the user, from `*pos` on; raises EINVAL for a negative position, EFAULT when no byte could be copied."""
+def _window(pos: Ptr, count: int, available: int) -> tuple[int, int]:
+    """Where in a buffer to move bytes, and how many of the `count` wanted; raises EINVAL for a negative position."""
     start = pos[0]
     if start < 0:
         raise Errno(errno.EINVAL)
-    count = min(count, max(0, available - start))
+    return start, min(count, max(0, available - start))
+
+
+@export("ssize_t simple_read_from_buffer(void *to, size_t count, loff_t *pos, const void *source, size_t available)")
+def simple_read_from_buffer(k: Kernel, to: Ptr, count: int, pos: Ptr, source: Ptr, available: int) -> int:
+    """To the user, from `*pos` on; raises EINVAL for a negative position, EFAULT when no byte could be copied."""
+    start, count = _window(pos, count, available)
     if not count:
         return 0
     failed = copy_out(k, to.addr_, k.mem.read(source.addr_ + start, count))
@@ -140,10 +145,7 @@ def simple_read_from_buffer(k: Kernel, to: Ptr, count: int, pos: Ptr, source: Pt
 
 @export("ssize_t simple_write_to_buffer(void *to, size_t available, loff_t *pos, const void *source, size_t count)")
 def simple_write_to_buffer(k: Kernel, to: Ptr, available: int, pos: Ptr, source: Ptr, count: int) -> int:
-    start = pos[0]
-    if start < 0:
-        raise Errno(errno.EINVAL)
-    count = min(count, max(0, available - start))
+    start, count = _window(pos, count, available)
     if not count:
         return 0
     data = copy_in(k, source.addr_, count)
@@ -157,10 +159,7 @@ def simple_write_to_buffer(k: Kernel, to: Ptr, available: int, pos: Ptr, source:
 @export("ssize_t memory_read_from_buffer(void *to, size_t count, loff_t *pos, const void *source, size_t available)")
 def memory_read_from_buffer(k: Kernel, to: Ptr, count: int, pos: Ptr, source: Ptr, available: int) -> int:
     """The same within the kernel."""
-    start = pos[0]
-    if start < 0:
-        raise Errno(errno.EINVAL)
-    count = min(count, max(0, available - start))
+    start, count = _window(pos, count, available)
     k.mem.write(to, k.mem.read(source.addr_ + start, count))
     pos[0] = start + count
     return count

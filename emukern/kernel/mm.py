@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from errno import EACCES, EFAULT, ENAMETOOLONG, ENOMEM
 from typing import TYPE_CHECKING, Any
 
 from emukern.errors import Errno
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from emukern.kernel.inode import Inode
     from emukern.kernel.kernel import Kernel
 
-ENOMEM, EACCES, EFAULT, ENAMETOOLONG = 12, 13, 14, 36
 MMAP_GAP = 1 << 28  # room for the stack above mappings
 
 
@@ -319,5 +319,3 @@ class UserMemory:
     def put_u64(self, addr: SupportsIndex, value: int) -> None:
         """Write the low eight bytes of `value`."""
         self.copy_to(addr, (value & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little"))
-
-

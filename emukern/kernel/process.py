@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EAGAIN
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 TASK_STRUCT_SIZE = 0x2000
 PAGES_PER_TASK = 32  # of memory that must be there for each task (kernel/fork.c: set_max_threads)
-INIT, SIGCHLD, EAGAIN = 1, 17, 11
+INIT, SIGCHLD = 1, 17
 
 
 def new_task(k: Kernel, name: str, ppid: int) -> Task:

@@ -92,11 +92,6 @@ class Module:
         return self.core_size + self.init_size
 
     @property
-    def coresize(self) -> int:
-        """Bytes that stay after init, as /sys/module/*/coresize shows them."""
-        return self.core_size
-
-    @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """The (start, end) of the module's memory."""
         blocks = ((self.core, self.core_size), (self.init_core, self.init_size))

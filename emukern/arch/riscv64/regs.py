@@ -22,7 +22,6 @@ REGISTERS = Registers(
     ra=RA,
     result=A0,
     args=tuple(range(A0, A0 + 8)),
-    syscall_number=A7,
     syscall_args=tuple(range(A0, A0 + 6)),
     compat_args=(),
     probe=(rv.UC_RISCV_REG_X19, 19),

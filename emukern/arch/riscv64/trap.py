@@ -17,7 +17,6 @@ from emukern.trap import Break, CpuException, Export, Fault, Halt, Hypercall, Re
 if TYPE_CHECKING:
     from emukern.machine.cpu import Cpu
 
-MACHINE_MODE = 3
 SIE = 2
 STUB_WINDOW = 1 << 20
 RETURN_SERVICE = 0xF0  # guest/arch/riscv64/boot.S: kret

@@ -19,7 +19,6 @@ REGISTERS = Registers(
     ra=None,
     result=RAX,
     args=(RDI, RSI, RDX, RCX, R8, R9),
-    syscall_number=RAX,
     syscall_args=(RDI, RSI, RDX, R10, R8, R9),
     compat_args=(RBX, RCX, RDX, RSI, RDI, RBP),
     probe=(x86.UC_X86_REG_RBX, RBX),
