@@ -59,6 +59,7 @@ class Paging:
     table: Callable[[int], int]  # physical address of a table → entry
     decode: Callable[[int], tuple[int, str, bool] | None]  # entry → (physical address, prot, leaf); None: absent
     root_register: Callable[[int], int]  # physical address of a root → what the CPU's register holds
+    root_address: Callable[[int], int | None]  # and back; None: paging is off
 
 
 @dataclass(frozen=True)

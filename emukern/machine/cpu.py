@@ -23,6 +23,12 @@ NO_QUOTA = (1 << 64) - 1
 CTL_WRITE = const.UC_CTL_IO_WRITE << 30
 
 
+class Gate(ctypes.Structure):
+    """A word of the CPU's state that must match before an interrupt is taken."""
+
+    _fields_: ClassVar = [("word", ctypes.c_void_p), ("mask", ctypes.c_uint64), ("value", ctypes.c_uint64)]
+
+
 class State(ctypes.Structure):
     """`struct state` of native.c."""
 
@@ -37,6 +43,10 @@ class State(ctypes.Structure):
         ("tsc_jumped", ctypes.c_uint64),
         ("rax", ctypes.c_int32),
         ("rdx", ctypes.c_int32),
+        ("deadline", ctypes.c_uint64),
+        ("waiting", ctypes.c_uint32),
+        ("gate_count", ctypes.c_uint32),
+        ("gates", Gate * 2),
     ]
 
 
@@ -91,6 +101,7 @@ class Cpu:
         if state is None:
             assert self._context_address is not None
             state = self._context_address + views.CONTEXT_HEADER
+        self.view_address = state
         self.view = views.fields_at(state, self.arch.registers)
         self.gpr = self.view.gpr
         if self.fast and not views.agrees(self.uc, self.view, *self.arch.registers.probe):
@@ -131,6 +142,14 @@ class Cpu:
 
     def run_to(self, blocks: int) -> Trap:
         """Run until something happens, at most until the block clock says `blocks`."""
+        error = self.run(blocks)
+        state = self.state
+        if error and state.kind == self.NONE:
+            return self._bus_error(error)
+        return self.arch.decode(self, state.kind, state.number)
+
+    def run(self, blocks: int) -> int:
+        """The same for those who read `state.kind` and `state.number` themselves; answers the engine's error code."""
         state = self.state
         state.quota = blocks
         state.kind = self.NONE
@@ -139,9 +158,13 @@ class Cpu:
         error = uclib.uc_emu_start(self._handle, self.view.pc.value, 0, 0, 0)
         if not self.fast:
             uclib.uc_context_save(self._handle, self._context.context)
-        if error and state.kind == self.NONE:
-            return self._bus_error(error)
-        return self.arch.decode(self, state.kind, state.number)
+        return int(error)
+
+    def set_gates(self, gates: tuple[tuple[int, int, int], ...]) -> None:
+        """Interrupts are taken when for each (offset in the CPU's state, mask, value) the word there matches."""
+        for place, (offset, mask, value) in zip(self.state.gates, gates):
+            place.word, place.mask, place.value = self.view_address + offset, mask, value
+        self.state.gate_count = len(gates)
 
     def _bus_error(self, error: int) -> Trap:
         """Physical memory that is not there: the guest's page tables point at nothing."""

@@ -16,6 +16,10 @@ struct state {
     int (*reg_write)(void *, int, const void *);
     uint64_t tsc_per_block, tsc_jumped;     /* the time stamp counter: by blocks, and by jumps of the clock */
     int32_t rax, rdx;               /* Unicorn's ids of the registers rdtsc writes */
+    uint64_t deadline;              /* while an interrupt waits: the quota there would be without it */
+    uint32_t waiting;               /* an interrupt waits until the CPU takes one */
+    uint32_t gate_count;
+    struct { const uint64_t *word; uint64_t mask, value; } gates[2];    /* it takes one when all of these match */
 };
 
 const uint32_t state_size = sizeof(struct state);     /* Python checks that it means the same */
@@ -27,10 +31,20 @@ static void record(void *uc, struct state *s, uint32_t kind, uint32_t number)
     s->stop(uc);
 }
 
+static bool takes_interrupts(const struct state *s)
+{
+    for (uint32_t i = 0; i < s->gate_count; i++)
+        if ((*s->gates[i].word & s->gates[i].mask) != s->gates[i].value)
+            return false;
+    return true;
+}
+
 void on_block(void *uc, uint64_t address, uint32_t size, struct state *s)
 {
     (void)address, (void)size;
     if (++s->blocks >= s->quota) {
+        if (s->waiting && s->blocks < s->deadline && !takes_interrupts(s))
+            return;
         s->quota = ~0ull;
         record(uc, s, TRAP_TICK, 0);
     }

@@ -40,4 +40,16 @@ def root_register(phys: int) -> int:
     return SV39 | phys >> 12
 
 
-PAGING = Paging(levels=3, encode=encode, table=table, decode=decode, root_register=root_register)
+def root_address(register: int) -> int | None:
+    """satp's page number; None in Bare mode."""
+    return (register & (1 << 44) - 1) << 12 if register >> 60 else None
+
+
+PAGING = Paging(
+    levels=3,
+    encode=encode,
+    table=table,
+    decode=decode,
+    root_register=root_register,
+    root_address=root_address,
+)

@@ -38,4 +38,16 @@ def root_register(phys: int) -> int:
     return phys
 
 
-PAGING = Paging(levels=4, encode=encode, table=table, decode=decode, root_register=root_register)
+def root_address(register: int) -> int:
+    """CR3 without its flags; long mode always pages."""
+    return register & FRAME
+
+
+PAGING = Paging(
+    levels=4,
+    encode=encode,
+    table=table,
+    decode=decode,
+    root_register=root_register,
+    root_address=root_address,
+)

@@ -25,7 +25,16 @@ REGISTERS = Registers(
     fields={
         "gpr": (0, "c_uint64", 16),
         "pc": (0x80, "c_uint64", 1),
+        "rflags": (0x88, "c_uint64", 1),  # without the arithmetic flags
         "hflags": (0xB0, "c_uint32", 1),
+        "segments": (0xB8, "c_uint32", 36),  # es cs ss ds fs gs: selector, gap, base (two words), limit, flags
+        "tr_base": (0x168, "c_uint64", 1),
+        "idt_base": (0x198, "c_uint64", 1),
+        "idt_limit": (0x1A0, "c_uint32", 1),
+        "star": (0x12D8, "c_uint64", 1),
+        "lstar": (0x12E8, "c_uint64", 1),
+        "cstar": (0x12F0, "c_uint64", 1),
+        "fmask": (0x12F8, "c_uint64", 1),
         "fault_address": (0x1A8 + 16, "c_uint64", 1),
         "root": (0x1A8 + 24, "c_uint64", 1),
         "error_code": (0x1508, "c_int32", 1),

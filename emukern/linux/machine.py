@@ -1,0 +1,200 @@
+"""A machine that runs somebody else's kernel: CPU, RAM, board and one loop.
+
+The loop runs the CPU to its next stop, lets the platform deliver what the architecture says, lets devices whose time
+has come act, and goes on. Time is virtual: executed blocks, plus a jump to the next deadline whenever the CPU waits.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import unicorn
+
+from emukern import arch as arches
+from emukern.errors import EmukernError, GuestPanic, UsageError
+from emukern.linux.memory import KernelMemory
+from emukern.machine.clock import EPOCH, NS_PER_BLOCK, Clock
+from emukern.machine.cpu import NO_QUOTA, Cpu
+from emukern.machine.event import Event, Hypercall, Idle, Stuck
+from emukern.machine.ram import PAGE, Ram
+
+if TYPE_CHECKING:
+    from emukern.machine.console import Console
+
+MIB = 1 << 20
+LAST_LINES = 20  # of the console, in the report of a machine that is stuck
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why `run` returned: an `event` of the platform that is the caller's business, or one of the words "poweroff",
+    "reset", "idle" (nothing will ever happen again), "limit" (the time given is over)."""
+
+    why: str
+    event: Event | None = None
+
+
+class LiveTime:
+    """The virtual time, also in the middle of a run: what the devices go by."""
+
+    def __init__(self, cpu: Cpu, clock: Clock) -> None:
+        self._state, self._clock = cpu.state, clock
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since reset."""
+        return int(self._state.blocks) * NS_PER_BLOCK + self._clock.jumped
+
+
+class Power:
+    """What the board's power circuit has been told."""
+
+    def __init__(self) -> None:
+        self.state = "on"
+
+    def off(self) -> None:
+        """Power off."""
+        self.state = "poweroff"
+
+    def reset(self) -> None:
+        """Reset."""
+        self.state = "reset"
+
+
+class LineLog:
+    """The console: remembers the last lines, passes everything on."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._part = b""
+
+    def write(self, data: bytes) -> None:
+        """The guest prints."""
+        self.console.write(data)
+        *lines, self._part = (self._part + data).split(b"\n")
+        self.lines.extend(line.decode("utf-8", "replace").rstrip("\r") for line in lines)
+
+
+class Machine:
+    """One machine of architecture `arch` with `memory` bytes of RAM."""
+
+    def __init__(self, arch: str, memory: int, console: Console) -> None:
+        if memory % (2 * MIB):
+            raise UsageError("memory must be an even number of MiB")
+        self.arch = arches.get(arch)
+        self.ram = Ram(self.arch.layout.ram, memory)
+        self.cpu = Cpu(self.arch, self.ram)
+        if not self.cpu.fast:
+            raise EmukernError("this build of the CPU engine keeps its state where emukern cannot see it")
+        self.clock = Clock()
+        self.time = LiveTime(self.cpu, self.clock)
+        self.power = Power()
+        self.console = LineLog(console)
+        self.mem = KernelMemory(self.cpu, self.ram)
+        self.cpu.fetch = self.mem.read
+        platform = importlib.import_module(f"emukern.arch.{arch}.platform").Platform
+        board = importlib.import_module(f"emukern.devices.{platform.BOARD}")
+        self.board = board.build(self.time, self.console, self.power, memory, EPOCH)
+        self.platform = platform(self.cpu, self.mem, self.board)
+        self.cpu.set_gates(self.platform.gates)
+        self._open_bus()
+
+    def _open_bus(self) -> None:
+        """Physical addresses without memory: each page becomes a window to the bus when it is first touched."""
+        from unicorn import unicorn_const as const
+
+        uc, bus, state = self.cpu.uc, self.board.bus, self.cpu.state
+
+        def read(_uc: Any, offset: int, size: int, page: int) -> int:
+            value: int = bus.read_mmio(page + offset, size)
+            state.quota = 0
+            return value
+
+        def write(_uc: Any, offset: int, size: int, value: int, page: int) -> None:
+            bus.write_mmio(page + offset, size, value)
+            state.quota = 0
+
+        def unmapped(_uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> bool:
+            for page in {address & -PAGE, address + size - 1 & -PAGE}:
+                try:
+                    uc.mmio_map(page, PAGE, read, page, write, page)
+                except unicorn.UcError:
+                    return False
+            return True
+
+        uc.hook_add(const.UC_HOOK_MEM_READ_UNMAPPED | const.UC_HOOK_MEM_WRITE_UNMAPPED, unmapped)
+
+    def load(self, image: Any, cmdline: bytes, initrd: bytes) -> None:
+        """Put a kernel into RAM and the CPU at its entry."""
+        self.platform.load(image, cmdline, initrd)
+
+    def run(self, until: Callable[[Event], bool] | None = None, limit: int | None = None) -> Stop:
+        """Run to the next event that is the caller's business, at most to the virtual time `limit` (ns)."""
+        while True:
+            if self.power.state != "on":
+                return Stop(self.power.state)
+            event = self._step(limit)
+            if event is None:
+                if limit is not None and self.clock.now >= limit:
+                    return Stop("limit")
+            elif isinstance(event, Idle):
+                if not self._wait(limit):
+                    return Stop("idle")
+            elif isinstance(event, Stuck):
+                raise GuestPanic("\n".join([event.text, *self.console.lines]))
+            else:
+                return Stop("event", event)
+
+    def _step(self, limit: int | None) -> Event | None:
+        """Run the CPU to its next stop and settle it."""
+        state, platform = self.cpu.state, self.platform
+        self._expire()
+        state.waiting = 0
+        if platform.pending() and not platform.interrupt():
+            state.waiting = 1
+        deadline = self.board.deadline()
+        if limit is not None and (deadline is None or limit < deadline):
+            deadline = limit
+        state.deadline = state.blocks + self.clock.blocks_until(deadline) if deadline is not None else NO_QUOTA
+        error = self.cpu.run(0 if state.waiting else state.deadline)
+        self.clock.blocks = state.blocks
+        self.mem.changed()
+        failure = self.cpu.uc._hook_exception
+        if failure is not None:
+            self.cpu.uc._hook_exception = None
+            raise failure
+        if state.kind == self.cpu.TICK:
+            return None
+        if error and state.kind == self.cpu.NONE:
+            return Stuck(f"the CPU stopped at {self.cpu.pc:#x}: {unicorn.UcError(error)}")
+        event: Event | None = platform.exit(state.kind, state.number)
+        return event
+
+    def _expire(self) -> None:
+        """Let the devices whose time has come act."""
+        deadline = self.board.deadline()
+        if deadline is not None and deadline <= self.clock.now:
+            self.board.expire(self.clock.now)
+
+    def _wait(self, limit: int | None) -> bool:
+        """The CPU waits for an interrupt: let time pass to the next deadline. False when there is none."""
+        while not self.platform.pending():
+            deadline = self.board.deadline()
+            if deadline is None or (limit is not None and deadline > limit):
+                if limit is None:
+                    return False
+                deadline = limit
+            self.clock.jump_to(deadline)
+            self.cpu.time_jumped(self.clock.jumped)
+            self._expire()
+            if limit is not None and self.clock.now >= limit:
+                break
+        return True
+
+
+__all__ = ["Hypercall", "Machine", "Stop"]

@@ -1,0 +1,33 @@
+"""What the hardware around a CPU cannot settle by itself: a platform's words for its machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Hypercall:
+    """A user program asked the host for `service`."""
+
+    service: int
+    args: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A function called by the host came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The CPU waits for an interrupt (hlt, wfi)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """Nothing can go on from here; the reason."""
+
+    text: str
+
+
+Event = Hypercall | Return | Idle | Stuck
