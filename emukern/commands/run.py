@@ -7,19 +7,17 @@ import errno
 import json
 import os
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emukern.commands import options as shared
 
 if TYPE_CHECKING:
     from emukern.guest import Guest
+    from emukern.linux.outcome import Outcome
 
 ABOUT = "insert a module, remove it, and print the kernel's messages"
 OOPS = 139  # exit status when the module's code died: insmod was killed by signal 11
-QUIET = 0.02  # virtual seconds without a message, after which a module has nothing more to say
-ROUNDS = 50  # of that length are waited at most
 # Four errnos mean something else when they come from the module loader (kmod's insmod).
 WORDS = {
     errno.ENOEXEC: "Invalid module format",
@@ -45,41 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_machine(parser)
 
 
-@dataclass
-class Outcome:
-    """What became of the module, in the words of the JSON object. An errno is None when it never came to that."""
-
-    name: str
-    insmod_errno: int | None = None
-    insmod_kmsg: list[dict[str, Any]] = field(default_factory=list)
-    rmmod_errno: int | None = None
-    rmmod_kmsg: list[dict[str, Any]] = field(default_factory=list)
-
-    def as_json(self) -> str:
-        """One line."""
-        fields = {
-            "name": self.name,
-            "insmod_errno": self.insmod_errno,
-            "insmod_errname": errno_word(self.insmod_errno),
-            "insmod_kmsg": self.insmod_kmsg,
-            "rmmod_errno": self.rmmod_errno,
-            "rmmod_errname": errno_word(self.rmmod_errno),
-            "rmmod_kmsg": self.rmmod_kmsg,
-        }
-        return json.dumps(fields)
-
-
-def errno_word(number: int | None) -> str | None:
-    """"OK" for 0, the errno's name for others."""
-    from emukern.errors import errno_name
-
-    return None if number is None else errno_name(number) if number else "OK"
-
-
 def run(options: argparse.Namespace) -> int:
     """The exit status is 0, the first errno that was not, or OOPS."""
     from emukern.commands.module_file import find
     from emukern.kmod.depends import module_name
+    from emukern.linux.outcome import Outcome
 
     path = find(options.module, options.arch or "x86_64")
     outcome = Outcome(module_name(path.name))
@@ -93,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         status = try_module(options, path, blob, outcome)
     if options.json:
-        print(outcome.as_json())
+        print(json.dumps(outcome.record()))
     return status
 
 
@@ -106,7 +74,7 @@ def try_module(options: argparse.Namespace, path: Path, blob: bytes, outcome: Ou
     guest = booted(options, blob)
     try:
         for file in before:
-            status = insert(guest, file.read_bytes(), "", str(file))
+            status = insert_needed(guest, file)
             if status:
                 return status
         return insert_and_remove(guest, blob, options, outcome)
@@ -141,67 +109,44 @@ def arch_of(blob: bytes) -> str:
 
 def insert_and_remove(guest: Guest, blob: bytes, options: argparse.Namespace, outcome: Outcome) -> int:
     """Fill `outcome`; the exit status. Raises GuestOops when the module's code died."""
-    loaded, seen = set(guest.k.modules), len(messages(guest))
-    try:
-        outcome.insmod_errno = insert(guest, blob, joined(options.params), options.module)
-        settle(guest, options.seconds)
-    finally:
-        outcome.insmod_kmsg = messages(guest)[seen:]
-    if outcome.insmod_errno:
-        return outcome.insmod_errno
-    (outcome.name,) = set(guest.k.modules) - loaded
-    seen = len(messages(guest))
-    try:
-        outcome.rmmod_errno = remove(guest, outcome.name)
-        settle(guest)
-    finally:
-        outcome.rmmod_kmsg = messages(guest)[seen:]
-    return outcome.rmmod_errno
+    from emukern.linux.outcome import insert, remove
+
+    insert(
+        guest,
+        blob,
+        outcome,
+        params=joined(options.params),
+        seconds=options.seconds,
+        refused=lambda number: not_inserted(options.module, number),
+    )
+    if outcome.insmod_errno == 0:
+        remove(guest, outcome, refused=lambda number: not_removed(outcome.name, number))
+    return outcome.insmod_errno or outcome.rmmod_errno or 0
 
 
-def insert(guest: Guest, blob: bytes, params: str, name: str) -> int:
-    """0 or the errno, with kmod's sentence on standard error. Raises GuestOops."""
+def insert_needed(guest: Guest, file: Path) -> int:
+    """Insert what the module needs; 0 or the errno. Raises GuestOops."""
     from emukern.errors import ModuleError
 
     try:
-        guest.insmod(blob, params)
+        guest.insmod(file.read_bytes())
     except ModuleError as error:
-        why = WORDS.get(error.errno) or os.strerror(error.errno)
-        complain("insmod", f"could not insert module {name}: {why}")
+        not_inserted(str(file), error.errno)
         return error.errno
     return 0
 
 
-def remove(guest: Guest, name: str) -> int:
-    """0 or the errno, with kmod's sentence on standard error. Raises GuestOops."""
-    from emukern.errors import ModuleError
-
-    try:
-        guest.rmmod(name)
-    except ModuleError as error:
-        if error.errno == errno.EAGAIN:
-            complain("rmmod", f"Module {name} is in use")
-        else:
-            complain("rmmod", f"could not remove module {name}: {os.strerror(error.errno)}")
-        return error.errno
-    return 0
+def not_inserted(module: str, number: int) -> None:
+    """Say so as insmod does."""
+    complain("insmod", f"could not insert module {module}: {WORDS.get(number) or os.strerror(number)}")
 
 
-def settle(guest: Guest, seconds: float | None = None) -> None:
-    """Let virtual time pass until the module's timers and threads have said what they have to say, or so long."""
-    if seconds is not None:
-        guest.advance(seconds)
-        return
-    for _ in range(ROUNDS):
-        seen = len(messages(guest))
-        guest.advance(QUIET)
-        if len(messages(guest)) == seen:
-            return
-
-
-def messages(guest: Guest) -> list[dict[str, Any]]:
-    """The kernel log as JSON has it."""
-    return [{"level": record.level, "text": record.text} for record in guest.dmesg()]
+def not_removed(module: str, number: int) -> None:
+    """Say so as rmmod does."""
+    if number == errno.EAGAIN:
+        complain("rmmod", f"Module {module} is in use")
+    else:
+        complain("rmmod", f"could not remove module {module}: {os.strerror(number)}")
 
 
 def joined(params: list[str]) -> str:
