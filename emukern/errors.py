@@ -7,6 +7,7 @@ EmukernError                everything emukern raises on purpose; prints as one 
 ├── GuestPanic              the guest kernel cannot go on: .report
 ├── Unimplemented           an export, system call or hypercall nobody wrote: .name, .caller
 ├── BuildError              the guest programs are missing or could not be compiled
+├── ImageError              a file is no kernel image that can be used; the text says why
 ├── SnapshotError           a snapshot does not fit this machine
 └── UsageError              a command line or an argument makes no sense
 
@@ -88,6 +89,10 @@ class Unimplemented(EmukernError):
 
 class BuildError(EmukernError):
     """The guest programs are missing or could not be compiled."""
+
+
+class ImageError(EmukernError):
+    """A file is no kernel image that can be used: of another kind or architecture, damaged, or lacking a table."""
 
 
 class SnapshotError(EmukernError):

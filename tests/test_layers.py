@@ -15,6 +15,7 @@ PACKAGE = ROOT / "emukern"
 ROWS = (
     "errors flow trap",
     "elf cdecl cexpr cparse ctype",
+    "devices",
     "arch",
     "machine",
     "ptr varargs",
@@ -22,6 +23,7 @@ ROWS = (
     "kernel",
     "kapi syscalls",
     "dispatch run samples trace snapshot guest",
+    "linux",
     "terminal commands cli pytest_plugin __init__ __main__",
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names.split()}
