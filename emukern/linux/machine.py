@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from emukern.errors import EmukernError, GuestPanic, UsageError
 from emukern.linux.memory import KernelMemory
 from emukern.machine.clock import EPOCH, NS_PER_BLOCK, Clock
 from emukern.machine.cpu import NO_QUOTA, Cpu
-from emukern.machine.event import Event, Hypercall, Idle, Stuck
+from emukern.machine.event import Break, Event, Idle, Stuck
 from emukern.machine.ram import PAGE, Ram
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Machine:
         self.board = board.build(self.time, self.console, self.power, memory, EPOCH)
         self.platform = platform(self.cpu, self.mem, self.board)
         self.cpu.set_gates(self.platform.gates)
+        self._start: int | None = None
         self._open_bus()
 
     def _open_bus(self) -> None:
@@ -128,6 +129,31 @@ class Machine:
             return True
 
         uc.hook_add(const.UC_HOOK_MEM_READ_UNMAPPED | const.UC_HOOK_MEM_WRITE_UNMAPPED, unmapped)
+
+    def break_at(self, address: int) -> None:
+        """From now on `run` returns with `Break` before the instruction at `address`, but not when it starts there."""
+        from unicorn import unicorn_const as const
+
+        cpu = self.cpu
+
+        def reached(_uc: Any, address: int, _size: int, _data: Any) -> None:
+            if address == self._start:
+                self._start = None
+            else:
+                cpu.state.kind = cpu.BREAK
+                cpu.uc.emu_stop()
+
+        cpu.uc.hook_add(const.UC_HOOK_CODE, reached, None, address, address)
+        cpu.flush_code()
+
+    def parts(self) -> dict[str, Any]:
+        """Everything with a state of its own besides CPU and RAM, by name."""
+        return {"clock": self.clock, "power": self.power, **self.board.devices}
+
+    def forget_code(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Forget code translated from these ranges of RAM (offsets), whatever address it ran at."""
+        with self.platform.identity_mapped():
+            self.cpu.forget_code((self.ram.base + start, self.ram.base + end) for start, end in ranges)
 
     def load(self, image: Any, cmdline: bytes, initrd: bytes) -> None:
         """Put a kernel into RAM and the CPU at its entry."""
@@ -161,6 +187,7 @@ class Machine:
         if limit is not None and (deadline is None or limit < deadline):
             deadline = limit
         state.deadline = state.blocks + self.clock.blocks_until(deadline) if deadline is not None else NO_QUOTA
+        self._start = self.cpu.pc
         error = self.cpu.run(0 if state.waiting else state.deadline)
         self.clock.blocks = state.blocks
         self.mem.changed()
@@ -170,6 +197,8 @@ class Machine:
             raise failure
         if state.kind == self.cpu.TICK:
             return None
+        if state.kind == self.cpu.BREAK:
+            return Break()
         if error and state.kind == self.cpu.NONE:
             return Stuck(f"the CPU stopped at {self.cpu.pc:#x}: {unicorn.UcError(error)}")
         event: Event | None = platform.exit(state.kind, state.number)
@@ -197,4 +226,4 @@ class Machine:
         return True
 
 
-__all__ = ["Hypercall", "Machine", "Stop"]
+__all__ = ["Machine", "Stop"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from typing import Any, ClassVar
 
@@ -65,7 +65,7 @@ def native_library() -> ctypes.CDLL | None:
 class Cpu:
     """A unicorn engine over `ram`. `native` and `fast` are off only for tests and odd hosts."""
 
-    NONE, TICK, INTERRUPT, SYSCALL, INVALID = range(5)
+    NONE, TICK, INTERRUPT, SYSCALL, INVALID, BREAK = range(6)
     TSC_PER_BLOCK = 10  # 2.5 GHz
 
     def __init__(self, arch: Arch, ram: Ram, *, native: bool = True, fast: bool = True) -> None:
@@ -162,7 +162,7 @@ class Cpu:
 
     def set_gates(self, gates: tuple[tuple[int, int, int], ...]) -> None:
         """Interrupts are taken when for each (offset in the CPU's state, mask, value) the word there matches."""
-        for place, (offset, mask, value) in zip(self.state.gates, gates):
+        for place, (offset, mask, value) in zip(self.state.gates, gates, strict=False):
             place.word, place.mask, place.value = self.view_address + offset, mask, value
         self.state.gate_count = len(gates)
 
@@ -213,5 +213,15 @@ class Cpu:
         """Forget translated code; needed when pages that were executed get new content from outside the guest."""
         uclib.uc_ctl(self._handle, const.UC_CTL_TB_FLUSH | CTL_WRITE)
         self.code_flushes += 1
+
+    def forget_code(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Forget code translated from the virtual addresses [start, end) of each range."""
+        for start, end in ranges:
+            uclib.uc_ctl(
+                self._handle,
+                const.UC_CTL_TB_REMOVE_CACHE | 2 << 26 | CTL_WRITE,
+                ctypes.c_uint64(start),
+                ctypes.c_uint64(end),
+            )
 
     fetch: Callable[[int, int], bytes]  # reads guest code at a virtual address; set by the machine

@@ -30,4 +30,9 @@ class Stuck:
     text: str
 
 
-Event = Hypercall | Return | Idle | Stuck
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The CPU is about to execute the instruction at an address the host watches."""
+
+
+Event = Hypercall | Return | Idle | Stuck | Break

@@ -15,7 +15,9 @@ from functools import cache
 PAGE = 4096
 MADV_DONTNEED = 4
 MAP_FIXED = 0x10
-PRESENT, FILE_OR_SHARED = 1 << 63, 1 << 61
+# Of a page map entry's top byte: present in RAM, and not a page of the image's.
+PRESENT, FILE_OR_SHARED = 1 << 7, 1 << 5
+PRIVATE = bytes(bool(top & PRESENT) and not top & FILE_OR_SHARED for top in range(256))
 
 
 @cache
@@ -45,9 +47,9 @@ class Ram:
     def __init__(self, base: int, size: int) -> None:
         self.base = base
         self.size = size
-        self._image = RamImage(_memfd(size), size)
+        self.image = RamImage(_memfd(size), size)
         self._private = False
-        self.address = self._map(self._image.fd, mmap.MAP_SHARED, None)
+        self.address = self._map(self.image.fd, mmap.MAP_SHARED, None)
         self._buffer = (ctypes.c_ubyte * size).from_address(self.address)
         self.bytes = memoryview(self._buffer).cast("B")
         self.words = self.bytes.cast("Q")
@@ -63,39 +65,38 @@ class Ram:
         """An image of the content now."""
         if self._private:
             fd, before = _memfd(self.size), 0
-            for start, end in [*self._touched(), (self.size, self.size)]:
-                _copy(self._image.fd, fd, before, start)
+            for start, end in [*self.touched(), (self.size, self.size)]:
+                _copy(self.image.fd, fd, before, start)
                 os.pwrite(fd, self.bytes[start:end], start)
                 before = end
-            self._image = RamImage(fd, self.size)
-        self._map(self._image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
+            self.image = RamImage(fd, self.size)
+        self._map(self.image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
         self._private = True
-        return self._image
+        return self.image
 
     def restore(self, image: RamImage) -> None:
         """Make the content what it was when `image` was saved."""
-        if image is self._image:
+        if image is self.image:
             _libc().madvise(self.address, self.size, MADV_DONTNEED)
             return
         self._map(image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
-        self._image = image
+        self.image = image
 
-    def _touched(self) -> list[tuple[int, int]]:
-        """Ranges of private pages, from the host's page map; everything where there is none."""
+    def touched(self) -> list[tuple[int, int]]:
+        """Ranges of pages written since the last image, from the host's page map; everything where there is none."""
         try:
             with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
                 pagemap.seek(self.address // PAGE * 8)
-                entries = memoryview(pagemap.read(self.size // PAGE * 8)).cast("Q")
+                entries = pagemap.read(self.size // PAGE * 8)
         except OSError:
             return [(0, self.size)]
-        ranges: list[tuple[int, int]] = []
-        for number, entry in enumerate(entries):
-            if entry & PRESENT and not entry & FILE_OR_SHARED:
-                start = number * PAGE
-                if ranges and ranges[-1][1] == start:
-                    ranges[-1] = (ranges[-1][0], start + PAGE)
-                else:
-                    ranges.append((start, start + PAGE))
+        # The top byte of each entry tells; a byte string finds runs faster than Python counts.
+        flags = entries[7::8].translate(PRIVATE)
+        ranges, end = [], 0
+        while (start := flags.find(1, end)) >= 0:
+            end = flags.find(0, start)
+            end = len(flags) if end < 0 else end
+            ranges.append((start * PAGE, end * PAGE))
         return ranges
 
     def hash(self) -> str:

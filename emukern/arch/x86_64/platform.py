@@ -7,7 +7,8 @@ Documentation/arch/x86/boot.rst for what a boot loader leaves. The engine itself
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from unicorn import x86_const as x86
@@ -20,7 +21,8 @@ from emukern.machine.event import Event, Hypercall, Idle, Return, Stuck
 if TYPE_CHECKING:
     from emukern.machine.cpu import Cpu
 
-BP, CMDLINE, GDT, PML4, RNG_SEED = 0x8E000, 0x8D000, 0x8F000, 0x90000, 0x8C000  # physical, below 640 KiB
+BP, CMDLINE, GDT, RNG_SEED = 0x8E000, 0x8D000, 0x8F000, 0x8C000  # physical, below 640 KiB
+IDENTITY = 0x98000  # 6 pages of page tables that map 4 GiB to themselves; the kernel is told to leave them alone
 CMDLINE_MAX = 0x7FF
 INITRD_ALIGN = 0x1000
 # Segment descriptor words as the engine caches them, and the bits of its hflags that follow from them.
@@ -82,7 +84,7 @@ class Platform:
         if leaf is None:
             return 0
         write = self.cpu.uc.reg_write
-        for register, value in zip(cpuid.REGISTERS, leaf):
+        for register, value in zip(cpuid.REGISTERS, leaf, strict=True):
             write(register, value)
         return 1
 
@@ -130,10 +132,10 @@ class Platform:
     def _identity_map(self) -> None:
         """4 GiB in 2 MiB pages, and a GDT with flat 64-bit code (0x10) and data (0x18)."""
         words = self.cpu.ram.words
-        words[PML4 >> 3] = PML4 + 0x1000 | 3
+        words[IDENTITY >> 3] = IDENTITY + 0x1000 | 3
         for i in range(4):
-            words[(PML4 + 0x1000 >> 3) + i] = PML4 + 0x2000 + 0x1000 * i | 3
-        first = PML4 + 0x2000 >> 3
+            words[(IDENTITY + 0x1000 >> 3) + i] = IDENTITY + 0x2000 + 0x1000 * i | 3
+        first = IDENTITY + 0x2000 >> 3
         for i in range(2048):
             words[first + i] = i << 21 | 0x83
         words[GDT >> 3 : (GDT >> 3) + 4] = memoryview(
@@ -144,7 +146,7 @@ class Platform:
         write = self.cpu.uc.reg_write
         write(x86.UC_X86_REG_CR4, 0x20)
         self.cpu.uc.msr_write(0xC000_0080, 0x500)
-        write(x86.UC_X86_REG_CR3, PML4)
+        write(x86.UC_X86_REG_CR3, IDENTITY)
         write(x86.UC_X86_REG_CR0, 0x8000_0011)
         write(x86.UC_X86_REG_GDTR, (0, GDT, 31, 0))
         write(x86.UC_X86_REG_CS, 0x10)
@@ -153,6 +155,16 @@ class Platform:
         write(RFLAGS, 2)
         self.cpu.gpr[RSI], self.cpu.gpr[RSP] = BP, BP - 0x2000
         self.cpu.pc = entry
+
+    @contextmanager
+    def identity_mapped(self) -> Iterator[None]:
+        """Meanwhile virtual addresses are physical ones, and everything may be executed; only from ring 0."""
+        root, cpu = self.view.root.value, self.cpu
+        self.view.root.value = IDENTITY
+        cpu.flush_translations()
+        yield
+        self.view.root.value = root
+        cpu.flush_translations()
 
     # Ways out of the guest.
 
@@ -288,15 +300,12 @@ class Platform:
         registers, rest = cpu.arch.registers.args, args[6:]
         sp = ((sp - 8 * len(rest)) & -16) - 8
         self.mem.write(sp, struct.pack(f"<{1 + len(rest)}Q", RETURN_ADDRESS, *rest))
-        for index, value in zip(registers, args):
+        for index, value in zip(registers, args, strict=False):
             cpu.gpr[index] = value
         cpu.gpr[RAX] = 0
         cpu.gpr[RSP] = sp
         cpu.pc = function
 
-    def system_call_result(self, value: int) -> None:
+    def hypercall_result(self, value: int) -> None:
         """The answer to a hypercall."""
         self.cpu.gpr[RAX] = value & 0xFFFF_FFFF_FFFF_FFFF
-
-
-__all__ = ["RDX", "RETURN_ADDRESS", "Platform"]
