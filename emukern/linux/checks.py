@@ -1,0 +1,56 @@
+"""What to look at twice: complaints of the kernel in its messages, and what a module left behind."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from emukern.linux.outcome import Message
+
+# The kernel's own words (arch/*/kernel/traps.c, mm/fault.c, kernel/panic.c, kernel/watchdog.c, lib/refcount.c …).
+COMPLAINTS = {
+    "oops": re.compile(
+        r"(?:Internal error: )?Oops\b|(?:\[ *\d+\] )?kernel BUG at |BUG: (?:kernel|unable|scheduling|stack)"
+        r"|Unable to handle kernel |general protection fault|Kernel panic - |divide error:|invalid opcode:"
+    ),
+    "stall": re.compile(r"(?:watchdog: )?BUG: (?:soft|workqueue) lockup|(?:rcu: )?INFO: (?:rcu_|task .* blocked for )"),
+    "warning": re.compile(r"WARNING: .*\bCPU\b|UBSAN: |BUG: "),
+    "corruption": re.compile(
+        r"refcount_t: |list_(?:add|del) corruption|sysfs: cannot create duplicate|Slab cache still has objects"
+        r"|BUG \S+ \(.*\): Objects remaining|kobject: .* tried to init an initialized object"
+    ),
+}
+
+
+def complaints(messages: list[Message]) -> list[str]:
+    """`kind: first line` of each message with which the kernel complains."""
+    found = []
+    for message in messages:
+        line = message["text"].partition("\n")[0]
+        kind = next((kind for kind, words in COMPLAINTS.items() if words.match(line)), None)
+        if kind is not None:
+            found.append(f"{kind}: {line}")
+    return found
+
+
+def died(messages: list[Message]) -> bool:
+    """Whether some task died while these were written."""
+    return any(found.startswith("oops: ") for found in complaints(messages))
+
+
+class Belongings:
+    """What a guest holds at one moment, to be compared with later."""
+
+    def __init__(self, guest: Any) -> None:
+        self.users = {name: list(users) for name, _, users in guest.lsmod()}
+        leaks = guest.leaks() if hasattr(guest, "leaks") else ()  # only a heap of our own tells whose a block is
+        self.blocks = {address: (size, who) for address, size, who in leaks}
+
+    def left_in(self, guest: Any, name: str) -> list[str]:
+        """What is there after the module `name` was removed that was not there before it came."""
+        after = Belongings(guest)
+        found = [f"leak: {name} is still loaded"] if name in after.users else []
+        found += [f"leak: {other} is still in use by {name}" for other, users in after.users.items() if name in users]
+        new = after.blocks.items() - self.blocks.items()
+        found += sorted(f"leak: {size} bytes of {who}" for _, (size, who) in new if who.endswith(f"[{name}]"))
+        return found

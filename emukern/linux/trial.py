@@ -1,0 +1,158 @@
+"""One module after the other, each on the same fresh guest: a sweep's work, without the processes around it."""
+
+from __future__ import annotations
+
+import errno
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from emukern.errors import GuestOops, GuestPanic, ModuleError
+from emukern.kmod.depends import module_name
+from emukern.linux import checks, outcome
+from emukern.linux.needs import Tree
+from emukern.linux.outcome import Outcome, errno_word
+
+OUTCOMES = ("ok", "errno", "oops", "hang", "crash")
+KEPT = 48 << 20  # bytes of unpacked modules at hand, for many modules need the same ones
+LOCKUP = "soft lockup"  # what a watchdog says about code that goes on and on
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One module to try: its place in the list, its path as the result has it, and the file."""
+
+    index: int
+    path: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All it takes to boot the guest that the modules are tried on, in any process. Paths are absolute.
+
+    Without `kernel` it is the tiny kernel for `arch`. `memory` in bytes. `limit`: virtual seconds without a pause after
+    which code is said to hang.
+    """
+
+    tree: str
+    kernel: str | None = None
+    arch: str = "x86_64"
+    memory: int | None = None
+    limit: float | None = None
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for the kernel, the machine and this version of emukern."""
+        from emukern import __version__
+        from emukern.kernel.bootinfo import built
+
+        image = Path(self.kernel).read_bytes() if self.kernel else built(self.arch, "kernel.elf")
+        machine = (sha256(image).hexdigest(), self.memory, self.limit, __version__)
+        return sha256(repr(machine).encode()).hexdigest()[:16]
+
+    def boot(self) -> Any:
+        """The guest."""
+        memory = {} if self.memory is None else {"memory": self.memory}
+        if self.kernel is not None:
+            from importlib import import_module
+
+            return import_module("emukern.linux.guest").boot(Path(self.kernel), modules=Path(self.tree), **memory)
+        from emukern.guest import boot
+        from emukern.machine.clock import NS_PER_BLOCK
+
+        guest = boot(self.arch, **memory)
+        if self.limit is not None:
+            guest.k.lockup_blocks = max(1, round(self.limit * 1_000_000_000) // NS_PER_BLOCK)
+        return guest
+
+
+def result(machine: str, path: str, **known: Any) -> dict[str, Any]:
+    """The line of a sweep's file for one module: every field, always in this order. `machine` is a recipe's digest."""
+    empty = Outcome(module_name(path)).record()
+    fields = {"path": path, "name": empty.pop("name"), "deps": [], "deps_failed": [], **empty, "insmod_ns": None}
+    return fields | {"outcome": "ok", "reason": None, "checks": [], "machine": machine} | known
+
+
+class Bench:
+    """A guest that is put back as it was before each module."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.machine = recipe.digest()
+        self.tree = Tree(Path(recipe.tree), self.plain)
+        self._unpacked: OrderedDict[Path, bytes] = OrderedDict()
+        self.guest = recipe.boot()
+        self._fresh = self.guest.save()
+        self.sound = True  # no failure of emukern itself may have left anything behind
+
+    def attempt(self, item: Item) -> dict[str, Any]:
+        """Insert what the module needs, insert it, remove it: the result."""
+        seen = Outcome(module_name(item.path))
+        noted: dict[str, Any] = {"deps": [], "deps_failed": [], "checks": []}
+        try:
+            self.guest.restore(self._fresh)
+            self._try(Path(item.file), seen, noted)
+            verdict = "errno" if seen.insmod_errno or seen.rmmod_errno else "ok"
+            reason = seen.reason
+        except (GuestOops, GuestPanic) as death:
+            verdict, reason = "hang" if LOCKUP in str(death) else "oops", str(death)
+        except Exception as error:
+            verdict, reason, self.sound = "crash", f"{type(error).__name__}: {error}", False
+        messages = seen.insmod_kmsg + seen.rmmod_kmsg
+        if verdict in ("ok", "errno") and checks.died(messages):
+            verdict = "oops"  # of another task than the one that inserted or removed
+        noted["checks"] = checks.complaints(messages) + noted["checks"]
+        noted |= {"insmod_ns": seen.insmod_ns, "outcome": verdict, "reason": reason}
+        return result(self.machine, item.path, **seen.record(), **noted)
+
+    def _try(self, file: Path, seen: Outcome, noted: dict[str, Any]) -> None:
+        try:
+            blob = self.plain(file)
+        except OSError as error:
+            seen.insmod_errno, seen.reason = error.errno or errno.EIO, f"cannot read the file: {error.strerror}"
+            return
+        for name, needed in self.tree.needed(file):
+            noted["deps"].append(name)
+            number = self._insert_needed(name, needed)
+            if number:  # the module is tried all the same, as the recordings did
+                failed = {"name": name, "insmod_errno": number, "insmod_errname": errno_word(number)}
+                noted["deps_failed"].append(failed)
+        if noted["deps"]:
+            outcome.settle(self.guest)  # what these have to say is not the module's
+        before = checks.Belongings(self.guest)
+        outcome.insert(self.guest, blob, seen)
+        if seen.insmod_errno == 0:
+            outcome.remove(self.guest, seen)
+            if seen.rmmod_errno == 0:
+                noted["checks"] = before.left_in(self.guest, seen.name)
+
+    def _insert_needed(self, name: str, file: Path | None) -> int:
+        """0 or the errno. A module that is there already was asked for by another one."""
+        if file is None:
+            return errno.ENOENT
+        try:
+            self.guest.insmod(self.plain(file))
+        except ModuleError as refusal:
+            return 0 if refusal.errno == errno.EEXIST else refusal.errno
+        except (GuestOops, GuestPanic) as death:
+            raise type(death)(f"{name}, which it needs: {death.report}") from None
+        return 0
+
+    def plain(self, file: Path) -> bytes:
+        """A module's bytes, unpacked; what cannot be unpacked is the guest's to refuse. Raises OSError."""
+        from emukern.kmod.compression import unpack
+
+        if file in self._unpacked:
+            self._unpacked.move_to_end(file)
+            return self._unpacked[file]
+        blob = file.read_bytes()
+        try:
+            blob = unpack(blob)
+        except ModuleError:
+            return blob
+        self._unpacked[file] = blob
+        kept = sum(map(len, self._unpacked.values()))
+        while kept > KEPT:
+            kept -= len(self._unpacked.popitem(last=False)[1])
+        return blob
