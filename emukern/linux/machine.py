@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,7 @@ class Machine:
         self.board = board.build(self.time, self.console, self.power, memory, EPOCH)
         self.platform = platform(self.cpu, self.mem, self.board)
         self.cpu.set_gates(self.platform.gates)
+        self.more: dict[str, Any] = {}  # parts that the machine's user adds
         self._start: int | None = None
         self._open_bus()
 
@@ -148,7 +149,7 @@ class Machine:
 
     def parts(self) -> dict[str, Any]:
         """Everything with a state of its own besides CPU and RAM, by name."""
-        return {"clock": self.clock, "power": self.power, **self.board.devices}
+        return {"clock": self.clock, "power": self.power, **self.board.devices, **self.more}
 
     def forget_code(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Forget code translated from these ranges of RAM (offsets), whatever address it ran at."""
@@ -159,7 +160,7 @@ class Machine:
         """Put a kernel into RAM and the CPU at its entry."""
         self.platform.load(image, cmdline, initrd)
 
-    def run(self, until: Callable[[Event], bool] | None = None, limit: int | None = None) -> Stop:
+    def run(self, limit: int | None = None) -> Stop:
         """Run to the next event that is the caller's business, at most to the virtual time `limit` (ns)."""
         while True:
             if self.power.state != "on":
@@ -209,21 +210,40 @@ class Machine:
         deadline = self.board.deadline()
         if deadline is not None and deadline <= self.clock.now:
             self.board.expire(self.clock.now)
+            source = self.console.console.input
+            keys = source.poll() if source is not None else b""
+            if keys:
+                self.board.receive(keys)
 
     def _wait(self, limit: int | None) -> bool:
         """The CPU waits for an interrupt: let time pass to the next deadline. False when there is none."""
         while not self.platform.pending():
             deadline = self.board.deadline()
-            if deadline is None or (limit is not None and deadline > limit):
-                if limit is None:
-                    return False
+            if limit is not None and (deadline is None or deadline > limit):
                 deadline = limit
+            if self._typed(deadline):
+                continue
+            if deadline is None:
+                return False
             self.clock.jump_to(deadline)
             self.cpu.time_jumped(self.clock.jumped)
             self._expire()
             if limit is not None and self.clock.now >= limit:
                 break
         return True
+
+    def _typed(self, deadline: int | None) -> bool:
+        """Give a person until `deadline` to type; says whether he did."""
+        source = self.console.console.input
+        if source is None:
+            return False
+        keys = source.wait(None if deadline is None else max(0, deadline - self.clock.now))
+        self.cpu.time_jumped(self.clock.jumped)
+        if keys is None:
+            self.console.console.input = None
+        elif keys:
+            self.board.receive(keys)
+        return bool(keys)
 
 
 __all__ = ["Machine", "Stop"]

@@ -196,7 +196,7 @@ class Platform:
             return self._exception(PROTECTION, vector * 8 + 2)
         return self._exception(vector, None)
 
-    def _syscall(self) -> None:
+    def _syscall(self) -> Event | None:
         """SYSCALL in 64-bit mode; the engine has moved the pc on."""
         cpu, view = self.cpu, self.view
         flags = cpu.uc.reg_read(RFLAGS)
@@ -207,6 +207,7 @@ class Platform:
         self._set_segment(SS, selector + 8, 0xCF_9300)
         cpu.uc.reg_write(RFLAGS, flags & ~(view.fmask.value | RF) | 2)
         cpu.pc = view.lstar.value if long_mode else view.cstar.value
+        return None
 
     def _exception(self, vector: int, code: int | None) -> Event | None:
         """Through the IDT; what goes wrong on the way becomes a double fault, and then the end."""

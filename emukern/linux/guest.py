@@ -1,0 +1,283 @@
+"""A borrowed kernel as users and tests hold it: booted, callable, with modules coming and going.
+
+The kernel runs our agent as its first program. A child of the agent parks in a system call: there the host stops the
+machine, takes snapshots and calls kernel functions, in a process that may sleep, on that process's kernel stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from emukern.errors import GuestOops, GuestPanic, ModuleError, UsageError
+from emukern.guest import Completed, argument, module_bytes
+from emukern.linux import agent as commands
+from emukern.linux import snapshot
+from emukern.linux.machine import Machine, Stop
+from emukern.machine.event import Break, Event, Hypercall, Return
+
+if TYPE_CHECKING:
+    from emukern.kernel.log import Record
+    from emukern.linux.facts import Facts
+
+CALL_LIMIT = 300_000_000_000  # ns of virtual time after which a called function is said to hang
+RED_ZONE = 512  # bytes below the parked process's stack pointer that are left alone
+GFP_KERNEL = 0xCC0
+ERRORS_FROM = (1 << 64) - 4095  # from here on a result is a negative errno
+
+
+@dataclass(slots=True)
+class Moment:
+    """A snapshot of a guest."""
+
+    machine: snapshot.Snapshot
+    parked: bool
+    records: int
+    loaded: dict[str, Any]
+
+
+class LinuxGuest:
+    """A machine with somebody else's kernel; `emukern.linux.boot` makes one."""
+
+    def __init__(self, machine: Machine, facts: Facts) -> None:
+        self.machine, self.facts = machine, facts
+        self.agent = commands.Agent()
+        machine.more["agent"] = self.agent
+        self.parked = False
+        self.loaded: dict[str, Any] = {}  # what our loader knows of the modules it loaded
+        self.overrides: dict[int, Callable[[], None]] = {}
+        self._calls = 0  # of the host, one inside the other
+        self._records: list[Record] = []
+
+    @property
+    def arch(self) -> str:
+        """"x86_64" or "riscv64"."""
+        return self.machine.arch.name
+
+    @property
+    def release(self) -> str:
+        """What `uname -r` says."""
+        return self.facts.release
+
+    # Time.
+
+    def _until(self, done: Callable[[Event], bool], limit: int | None = None) -> Stop:
+        """Run, answering what programs ask for, to an event that `done` is true for, or to `limit`."""
+        machine = self.machine
+        while True:
+            stop = machine.run(limit)
+            event = stop.event
+            if event is None:
+                return stop
+            if isinstance(event, Hypercall):
+                machine.platform.hypercall_result(self.agent.answer(machine, event.service, *event.args))
+            elif isinstance(event, Break) and machine.cpu.pc in self.overrides:
+                self.overrides[machine.cpu.pc]()
+                continue
+            if done(event):
+                return stop
+
+    def run(self, limit: int | None = None) -> Stop:
+        """Let the guest run until it is switched off, nothing will ever happen again, or the time is over."""
+        self.parked = False
+        stop = self._until(lambda event: False, limit)
+        if stop.why == "reset":
+            raise GuestPanic(self._last_words())
+        return stop
+
+    def park(self, limit: int | None = None) -> None:
+        """Let the agent finish what it was told, and stop in the system call where the host may call functions."""
+        if self.parked:
+            return
+        self.agent.commands.append(commands.Park())
+        stop = self._until(lambda event: isinstance(event, Break), limit)
+        if stop.why == "limit":
+            raise GuestPanic(f"the kernel did not reach user space\n{self._last_words()}")
+        if stop.event is None:
+            raise GuestPanic(self._last_words())
+        self.parked = True
+
+    def _last_words(self) -> str:
+        lines = list(self.machine.console.lines)
+        start = next((i for i, line in enumerate(lines) if "Kernel panic" in line), max(0, len(lines) - 8))
+        return "\n".join(lines[start:]) or "the guest went down without a word"
+
+    def advance(self, seconds: float) -> None:
+        """Let that much virtual time pass, with everything that happens in it."""
+        self.call("msleep", max(1, round(seconds * 1000)))
+
+    # Calls.
+
+    def address(self, name: str) -> int:
+        """Address of a symbol of the kernel or of a loaded module, exported or not."""
+        value = self.facts.symbols.address(name)
+        if value is None:
+            value = next((at for m in self.loaded.values() if (at := m.symbols.address_of(name))), None)
+        if value is None:
+            raise UsageError(f"kernel {self.release} has no symbol {name}")
+        return int(value)
+
+    def call(self, function: str | SupportsIndex, *args: SupportsIndex, limit: int = CALL_LIMIT) -> int:
+        """Call a kernel function by name or address; its result register, unsigned 64 bits.
+
+        Raises GuestOops when it died or did not come back within `limit` ns of virtual time.
+        """
+        address = self.address(function) if isinstance(function, str) else function.__index__()
+        self.park()
+        cpu, platform = self.machine.cpu, self.machine.platform
+        registers = cpu.arch.registers
+        before, pc = cpu.gpr[:], cpu.pc
+        self._calls += 1
+        died = self.agent.died
+        platform.call(address, [a.__index__() & (1 << 64) - 1 for a in args], before[registers.sp] - RED_ZONE)
+        try:
+            stop = self._until(
+                lambda event: isinstance(event, Return) or self.agent.died != died,
+                self.machine.clock.now + limit,
+            )
+        finally:
+            self._calls -= 1
+        if not isinstance(stop.event, Return):
+            raise GuestOops(self._why(stop, function))
+        result = int(cpu.gpr[registers.result])
+        cpu.gpr[:] = before
+        cpu.pc = pc
+        return result
+
+    def _why(self, stop: Stop, function: str | SupportsIndex) -> str:
+        """What became of a call that did not come back."""
+        self.parked = False
+        name = function if isinstance(function, str) else f"{function.__index__():#x}"
+        if stop.why == "limit":
+            where = self.facts.symbols.at(self.machine.cpu.pc)
+            place = f"{where[0]}+{where[1]:#x}" if where else f"{self.machine.cpu.pc:#x}"
+            return f"{name} did not come back in time; the CPU is at {place}"
+        if stop.why in ("reset", "poweroff"):
+            return self._last_words()
+        texts = [record.text for record in self.dmesg()]
+        start = next((i for i in reversed(range(len(texts))) if _dies(texts[i])), max(0, len(texts) - 3))
+        return "\n".join(texts[start:]) or f"{name} did not come back"
+
+    def alloc(self, data: bytes | int) -> int:
+        """kmalloc a block of `data` bytes, zeroed, or one that holds `data`."""
+        size = data if isinstance(data, int) else len(data)
+        address = self.call(self.facts.kmalloc, max(size, 1), GFP_KERNEL | 0x100)
+        if not address:
+            raise GuestOops(f"the guest has no {size} bytes")
+        if not isinstance(data, int):
+            self.machine.mem.write(address, data)
+        return address
+
+    def free(self, address: int) -> None:
+        """kfree a block."""
+        self.call("kfree", address)
+
+    # Programs.
+
+    def execute(self, argv: list[str]) -> Completed:
+        """Run a program and wait for it; its output is what it writes to descriptors 1 and 2."""
+        self.parked = False
+        self.agent.commands.append(commands.Exec(tuple(argv), capture=True))
+        self.park()
+        result = self.agent.results.pop()
+        if isinstance(result, Exception):
+            raise UsageError(f"cannot run {argv[0]}: {result}")
+        return Completed(result.output.decode("utf-8", "replace"), result.status)
+
+    def shell(self, line: str) -> Completed:
+        """Run a line in the guest's shell and wait for it."""
+        return self.execute(["/bin/sh", "-c", line])
+
+    # The kernel log.
+
+    @cached_property
+    def ring(self) -> Any:
+        """The reader of the printk ring."""
+        from emukern.linux.printk import Ring
+
+        return Ring(self.machine.mem, self.btf, self.facts.symbols)
+
+    @cached_property
+    def btf(self) -> Any:
+        """The kernel's types."""
+        from emukern.linux.btf import Btf
+
+        start, end = self.facts.btf
+        return Btf(self.machine.mem.read(start, end - start))
+
+    def dmesg(self) -> list[Record]:
+        """The kernel log, oldest first: .level, .text, .time_ns."""
+        since = self._records[-1].seq + 1 if self._records else 0
+        self._records += self.ring.records(since)
+        return list(self._records)
+
+    # Modules.
+
+    def insmod(self, module: str | Path | bytes, params: str = "", *, via: str = "loader", **values: object) -> Any:
+        """Load a module. `via` "loader": ours places it; "kernel": the kernel's own init_module, from a program.
+
+        Raises ModuleError with the kernel's errno.
+        """
+        blob = module if isinstance(module, bytes) else module_bytes(str(module), self.arch)
+        text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
+        if via == "kernel":
+            return self._init_module(blob, text)
+        from emukern.linux import loader
+
+        self.park()
+        return loader.load(self, blob, text)
+
+    def _init_module(self, blob: bytes, params: str) -> None:
+        self._errno(commands.InitModule(blob, params))
+
+    def _errno(self, command: Any) -> None:
+        """Have the agent make a system call; raises ModuleError with what the kernel answered and last said."""
+        seen = len(self.dmesg())
+        self.parked = False
+        self.agent.commands.append(command)
+        self.park()
+        number = self.agent.results.pop().status
+        if number:
+            texts = [record.text for record in self.dmesg()[seen:]]
+            raise ModuleError(number, texts[-1] if texts else "")
+
+    def rmmod(self, name: str) -> None:
+        """Unload a module. Raises ModuleError with the kernel's errno."""
+        if name in self.loaded:
+            from emukern.linux import loader
+
+            self.park()
+            loader.unload(self, name)
+        else:
+            self._errno(commands.DeleteModule(name))
+
+    def lsmod(self) -> list[tuple[str, int, list[str]]]:
+        """Name, size in bytes and users of each module, newest first, as lsmod shows them."""
+        rows = []
+        for line in self.execute(["/bin/cat", "/proc/modules"]).output.splitlines():
+            name, size, _, users = line.split()[:4]
+            rows.append((name, int(size), [user for user in users.split(",") if user and user not in "-"]))
+        return rows
+
+    # Snapshots.
+
+    def save(self) -> Moment:
+        """A snapshot to `restore`."""
+        self.park()
+        self.dmesg()
+        return Moment(snapshot.save(self.machine), self.parked, len(self._records), dict(self.loaded))
+
+    def restore(self, saved: Moment) -> None:
+        """Put everything back as it was when `saved` was made."""
+        snapshot.restore(self.machine, saved.machine)
+        self.parked = saved.parked
+        self.loaded = dict(saved.loaded)
+        del self._records[saved.records :]
+
+
+def _dies(text: str) -> bool:
+    """Is this how an oops begins?"""
+    return text.startswith(("BUG: ", "Oops", "Unable to handle", "general protection fault", "kernel BUG"))
