@@ -13,9 +13,9 @@ from emukern.errors import UsageError
 from emukern.linux.crew import work
 from emukern.linux.trial import Item, Recipe
 
-CHUNK = 32  # items of one task at most: a task starts a worker process, and runs to its end when it is no longer wanted
-SHARES = 4  # tasks for each thread of the cluster at least, if there are as many items
-TIMEOUT = 30  # seconds to find the scheduler, and for it to have a worker
+CHUNK = range(8, 33)  # items of one task: each starts a worker process, and is not interrupted when nobody waits for it
+SHARES = 4  # tasks for each thread of the cluster, as far as CHUNK allows
+TIMEOUT = 10  # seconds to find the scheduler, and for it to have a worker
 
 
 def try_chunk(recipe: Recipe, items: list[Item]) -> list[tuple[Item, dict[str, Any], float]]:
@@ -33,18 +33,18 @@ def work_on(address: str, recipe: Recipe, items: list[Item]) -> Iterator[tuple[I
         client = Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"no Dask scheduler answers at {address}: {str(error).splitlines()[0]}") from None
-    futures = []
+    wanted = set()
     try:
         threads = _threads(client, address)
-        size = max(1, min(CHUNK, len(items) // (threads * SHARES)))
+        size = min(max(len(items) // (threads * SHARES), CHUNK.start), CHUNK.stop - 1)
         chunks = [items[at : at + size] for at in range(0, len(items), size)]
-        futures = [client.submit(try_chunk, recipe, chunk, pure=False) for chunk in chunks]
-        for future in as_completed(futures):
+        wanted = {client.submit(try_chunk, recipe, chunk, pure=False) for chunk in chunks}
+        for future in as_completed(wanted.copy(), loop=client.loop):
             yield from future.result()
-            future.release()
+            wanted.discard(future)
     finally:
         with suppress(OSError):
-            client.cancel(futures)
+            client.cancel(list(wanted))
         client.close()
 
 
