@@ -1,4 +1,7 @@
-"""A ko as it lies on disk: perhaps compressed (.xz .gz .zst), perhaps with a signature behind it."""
+"""A ko as it lies on disk: perhaps compressed (.xz .gz .zst), perhaps with a signature behind it.
+
+The readers take one compressed stream and leave alone what follows it, so kernel images use them too.
+"""
 
 from __future__ import annotations
 
@@ -11,55 +14,68 @@ from emukern.errors import ModuleError
 _SIGNATURE_MARK = b"~Module signature appended~\n"
 _SIGNATURE = struct.Struct(">BBBBB3xI")  # struct module_signature: algo hash id_type signer_len key_id_len, length
 _PKCS7 = (0, 0, 2, 0, 0)  # what those fields are in the only kind of signature there is
+_PIECE = 4096  # input given to zstd at once: a bomb's piece becomes 128 MB, not all that it claims to hold
 LARGEST = 1 << 30  # no module unpacks to more; a bomb is refused instead of unpacked
 
 
 def unpack(blob: bytes) -> bytes:
     """The plain bytes of a ko; bytes in no known compression come back as they are. Raises `ModuleError`."""
-    for magic, read in ((b"\xfd7zXZ\0", _xz), (b"\x1f\x8b", _gzip), (b"\x28\xb5\x2f\xfd", _zstd)):
+    for magic, read in ((b"\xfd7zXZ\0", xz), (b"\x1f\x8b", gzip), (b"\x28\xb5\x2f\xfd", zstd)):
         if blob.startswith(magic):
-            plain = read(blob)
-            if len(plain) > LARGEST:
-                raise ModuleError(errno.ENOMEM, f"the module unpacks to more than {LARGEST} bytes")
-            return plain
+            return read(blob)
     return blob
 
 
-def _xz(blob: bytes) -> bytes:
+def xz(blob: bytes) -> bytes:
+    """What an xz stream holds; raises `ModuleError`, as the other readers do."""
     import lzma
 
-    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    return lzma_stream(blob, lzma.FORMAT_XZ)
+
+
+def lzma_stream(blob: bytes, format: int) -> bytes:
+    """What a stream of the lzma module's `format` holds."""
+    import lzma
+
+    reader = lzma.LZMADecompressor(format)
     try:
         plain = reader.decompress(blob, LARGEST + 1)
     except lzma.LZMAError as broken:
         raise ModuleError(errno.EINVAL, f"decompression failed: {broken}") from None
-    return _complete(plain, reader.eof)
+    return complete(plain, reader.eof)
 
 
-def _gzip(blob: bytes) -> bytes:
+def gzip(blob: bytes) -> bytes:
+    """What a gzip member holds."""
     reader = zlib.decompressobj(wbits=31)
     try:
         plain = reader.decompress(blob, LARGEST + 1)
     except zlib.error as broken:
         raise ModuleError(errno.EINVAL, f"decompression failed: {broken}") from None
-    return _complete(plain, reader.eof)
+    return complete(plain, reader.eof)
 
 
-def _zstd(blob: bytes) -> bytes:
+def zstd(blob: bytes) -> bytes:
+    """What a zstd frame holds."""
+    import zstandard
+
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    plain, size, at = [], 0, 0
     try:
-        import zstandard
-    except ImportError:
-        text = "a .ko.zst file needs the zstandard package: pip install zstandard"
-        raise ModuleError(errno.EOPNOTSUPP, text) from None
-    try:
-        plain: bytes = zstandard.ZstdDecompressor().stream_reader(blob).read(LARGEST + 1)
+        while at < len(blob) and not reader.eof and size <= LARGEST:
+            plain.append(reader.decompress(blob[at : at + _PIECE]))
+            size += len(plain[-1])
+            at += _PIECE
     except zstandard.ZstdError as broken:
         raise ModuleError(errno.EINVAL, f"decompression failed: {broken}") from None
-    return plain
+    return complete(b"".join(plain), reader.eof)
 
 
-def _complete(plain: bytes, ended: bool) -> bytes:
-    if not ended and len(plain) <= LARGEST:
+def complete(plain: bytes, ended: bool) -> bytes:
+    """`plain`, if its stream has `ended` and it is of a sane size; else raises `ModuleError`."""
+    if len(plain) > LARGEST:
+        raise ModuleError(errno.ENOMEM, f"the file unpacks to more than {LARGEST} bytes")
+    if not ended:
         raise ModuleError(errno.EINVAL, "decompression failed: the file is cut short")
     return plain
 

@@ -1,0 +1,49 @@
+"""Real kernels for the tests of the borrowed kernel: those that scripts/fetch-corpus put into the cache."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from corpus import tree
+
+from emukern.linux import image, kallsyms
+from emukern.linux.image import KernelImage
+from emukern.linux.kallsyms import Kallsyms
+
+
+@pytest.fixture
+def module_tree(arch: str) -> Path:
+    """The folder of the newest kernel in the cache: boot/ and kernel/ lie in it."""
+    root = tree(arch)
+    if root is None:
+        pytest.skip(f"no stock kernel for {arch}: run scripts/fetch-corpus (it needs a network)")
+    return root
+
+
+@pytest.fixture
+def kernel_image(module_tree: Path) -> Path:
+    """The image file of that kernel."""
+    found = sorted(module_tree.glob("boot/vmlinu[xz]*"))
+    if not found:
+        pytest.skip(f"{module_tree} has no kernel image: run scripts/fetch-corpus (it needs a network)")
+    return found[0]
+
+
+@cache
+def _load(path: Path) -> tuple[KernelImage, Kallsyms]:
+    loaded = image.load(path)
+    return loaded, kallsyms.parse(loaded)
+
+
+@pytest.fixture
+def stock_kernel(kernel_image: Path) -> KernelImage:
+    """That kernel, unpacked once for all tests."""
+    return _load(kernel_image)[0]
+
+
+@pytest.fixture
+def stock_symbols(kernel_image: Path) -> Kallsyms:
+    """Its symbols, read once for all tests."""
+    return _load(kernel_image)[1]
