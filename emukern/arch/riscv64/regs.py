@@ -10,7 +10,8 @@ from emukern.arch import Registers
 
 UNICORN = (uc.UC_ARCH_RISCV, uc.UC_MODE_RISCV64, None)
 
-RA, SP, TP, FP, A0, A7 = 1, 2, 4, 8, 10, 17
+RA, SP, TP, FP, A0, A6, A7 = 1, 2, 4, 8, 10, 16, 17
+MSTATUS = 624  # where the word with the interrupt enable lies
 
 REGISTERS = Registers(
     names=tuple(
@@ -30,7 +31,15 @@ REGISTERS = Registers(
         "pc": (512, "c_uint64", 1),
         "fault_address": (544, "c_uint64", 1),
         "priv": (592, "c_uint64", 1),
-        "mstatus": (624, "c_uint64", 1),
+        "mstatus": (MSTATUS, "c_uint64", 1),
+        "mip": (632, "c_uint64", 1),
+        "mie": (648, "c_uint64", 1),
+        "mideleg": (656, "c_uint64", 1),
         "root": (672, "c_uint64", 1),
+        "stval": (680, "c_uint64", 1),
+        "stvec": (704, "c_uint64", 1),
+        "sepc": (712, "c_uint64", 1),
+        "scause": (720, "c_uint64", 1),
+        "scounteren": (952, "c_uint64", 1),
     },
 )
