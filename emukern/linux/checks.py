@@ -38,19 +38,39 @@ def died(messages: list[Message]) -> bool:
     return any(found.startswith("oops: ") for found in complaints(messages))
 
 
+def references(guest: Any) -> dict[str, int]:
+    """Module → its reference count, read from the guest's memory: a program that asked would change the guest."""
+    if hasattr(guest, "k"):
+        return {name: module.refcnt for name, module in guest.k.modules.items()}
+    mem, btf = guest.machine.mem, guest.btf
+    try:
+        at = {member: btf.offset("struct module", member) for member in ("list", "name", "refcnt")}
+    except LookupError:
+        return {}  # a kernel that cannot unload modules does not count
+    head = guest.address("modules")
+    found, entry = {}, mem.u64(head)
+    while entry != head:
+        module = entry - at["list"]
+        found[mem.cstr(module + at["name"]).decode("latin-1")] = mem.u32(module + at["refcnt"])
+        entry = mem.u64(entry)
+    return found
+
+
 class Belongings:
     """What a guest holds at one moment, to be compared with later."""
 
     def __init__(self, guest: Any) -> None:
-        self.users = {name: list(users) for name, _, users in guest.lsmod()}
+        self.references = references(guest)
         leaks = guest.leaks() if hasattr(guest, "leaks") else ()  # only a heap of our own tells whose a block is
         self.blocks = {address: (size, who) for address, size, who in leaks}
 
     def left_in(self, guest: Any, name: str) -> list[str]:
         """What is there after the module `name` was removed that was not there before it came."""
         after = Belongings(guest)
-        found = [f"leak: {name} is still loaded"] if name in after.users else []
-        found += [f"leak: {other} is still in use by {name}" for other, users in after.users.items() if name in users]
+        found = [f"leak: {name} is still loaded"] if name in after.references else []
+        if after.references.keys() == self.references.keys():  # else others have come, and hold what they need
+            more = {other: count - self.references[other] for other, count in after.references.items()}
+            found += [f"leak: {count} references to {other}" for other, count in more.items() if count > 0]
         new = after.blocks.items() - self.blocks.items()
         found += sorted(f"leak: {size} bytes of {who}" for _, (size, who) in new if who.endswith(f"[{name}]"))
         return found

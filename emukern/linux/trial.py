@@ -17,7 +17,7 @@ from emukern.linux.outcome import Outcome, errno_word
 
 OUTCOMES = ("ok", "errno", "oops", "hang", "crash")
 KEPT = 48 << 20  # bytes of unpacked modules at hand, for many modules need the same ones
-LOCKUP = "soft lockup"  # what a watchdog says about code that goes on and on
+HANGS = ("soft lockup", "did not come back in time")  # said of code that goes on and on
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class Recipe:
 
     def boot(self) -> Any:
         """The guest."""
-        memory = {} if self.memory is None else {"memory": self.memory}
+        memory: dict[str, Any] = {} if self.memory is None else {"memory": self.memory}
         if self.kernel is not None:
-            from importlib import import_module
+            from emukern.linux.boot import boot as boot_image
 
-            return import_module("emukern.linux.guest").boot(Path(self.kernel), modules=Path(self.tree), **memory)
+            return boot_image(self.kernel, modules=self.tree, **memory)
         from emukern.guest import boot
         from emukern.machine.clock import NS_PER_BLOCK
 
@@ -73,6 +73,11 @@ def result(machine: str, path: str, **known: Any) -> dict[str, Any]:
     empty = Outcome(module_name(path)).record()
     fields = {"path": path, "name": empty.pop("name"), "deps": [], "deps_failed": [], **empty, "insmod_ns": None}
     return fields | {"outcome": "ok", "reason": None, "checks": [], "machine": machine} | known
+
+
+def _kind(last_words: str) -> str:
+    """The outcome of a module whose code did not come back."""
+    return "hang" if any(words in last_words for words in HANGS) else "oops"
 
 
 class Bench:
@@ -96,7 +101,7 @@ class Bench:
             verdict = "errno" if seen.insmod_errno or seen.rmmod_errno else "ok"
             reason = seen.reason
         except (GuestOops, GuestPanic) as death:
-            verdict, reason = "hang" if LOCKUP in str(death) else "oops", str(death)
+            verdict, reason = _kind(str(death)), str(death)
         except Exception as error:
             verdict, reason, self.sound = "crash", f"{type(error).__name__}: {error}", False
         messages = seen.insmod_kmsg + seen.rmmod_kmsg
