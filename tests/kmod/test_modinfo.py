@@ -65,18 +65,3 @@ def test_insertion_order():
     with pytest.raises(ValueError, match="depend on each other: a b"):
         depends.insertion_order({"a": ["b"], "b": ["a"]}, "a")
     assert depends.module_name("kernel/lib/crc-itu-t.ko.xz") == "crc_itu_t"
-
-
-def test_generate(tmp_path):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "lib.ko").write_bytes(library().build())
-    middle, user = ElfWriter(), ElfWriter()
-    middle.symbol("plain")
-    text = middle.section(".text", bytes(4), TEXT)
-    middle.symbol("relayed", text)
-    middle.symbol("__ksymtab_relayed", middle.section("___ksymtab+relayed", bytes(12), RODATA), bind=0)
-    user.symbol("relayed")
-    user.symbol("elsewhere")
-    (tmp_path / "a-middle.ko").write_bytes(middle.build())
-    (tmp_path / "user.ko").write_bytes(user.build())
-    assert depends.generate(tmp_path) == ("a-middle.ko: sub/lib.ko\nsub/lib.ko:\nuser.ko: a-middle.ko sub/lib.ko\n")
