@@ -59,15 +59,15 @@ def first_boot(image: KernelImage, memory: int, cmdline: str, console: Console) 
 
 
 def learn_direct_map(guest: LinuxGuest) -> None:
-    """Where the kernel maps all RAM: a page it hands out tells."""
+    """Where the kernel maps all RAM: a block it hands out tells."""
     machine, facts = guest.machine, guest.facts
-    page = guest.call("get_zeroed_page", 0xCC0)
-    found = machine.mem.lookup(page)
+    block = guest.alloc(1)
+    found = machine.mem.lookup(block)
     if found is None:
-        raise GuestPanic("the kernel has no memory")
-    facts.direct_map = page - found[0] + machine.ram.base
+        raise GuestPanic(f"the kernel's memory at {block:#x} is not mapped")
+    facts.direct_map = block - found[0] + machine.ram.base
     machine.mem.has_direct_map(facts.direct_map)
-    guest.call("free_pages", page, 0)
+    guest.free(block)
 
 
 __all__ = ["Any", "Facts", "boot"]

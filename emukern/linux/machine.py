@@ -17,7 +17,7 @@ import unicorn
 from emukern import arch as arches
 from emukern.errors import EmukernError, GuestPanic, UsageError
 from emukern.linux.memory import KernelMemory
-from emukern.machine.clock import EPOCH, NS_PER_BLOCK, Clock
+from emukern.machine.clock import EPOCH, Clock
 from emukern.machine.cpu import NO_QUOTA, Cpu
 from emukern.machine.event import Break, Event, Idle, Stuck
 from emukern.machine.ram import PAGE, Ram
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from emukern.machine.console import Console
 
 MIB = 1 << 20
+# A slow CPU: what spins until time has passed, and distribution kernels do, costs the host less.
+NS_PER_BLOCK = 16
 LAST_LINES = 20  # of the console, in the report of a machine that is stuck
 
 
@@ -47,7 +49,7 @@ class LiveTime:
     @property
     def now(self) -> int:
         """Nanoseconds since reset."""
-        return int(self._state.blocks) * NS_PER_BLOCK + self._clock.jumped
+        return int(self._state.blocks) * self._clock.ns_per_block + self._clock.jumped
 
 
 class Power:
@@ -63,6 +65,19 @@ class Power:
     def reset(self) -> None:
         """Reset."""
         self.state = "reset"
+
+
+class Changes:
+    """Stops the CPU at its next block when a device that was just touched wants something now."""
+
+    def __init__(self, platform: Any, power: Power) -> None:
+        self._state, self._platform, self._power = platform.cpu.state, platform, power
+        self.deadline: int | None = None  # the one the CPU runs to
+
+    def __call__(self) -> None:
+        platform = self._platform
+        if platform.pending() or platform.board.deadline() != self.deadline or self._power.state != "on":
+            self._state.quota = 0
 
 
 class LineLog:
@@ -88,10 +103,10 @@ class Machine:
             raise UsageError("memory must be an even number of MiB")
         self.arch = arches.get(arch)
         self.ram = Ram(self.arch.layout.ram, memory)
-        self.cpu = Cpu(self.arch, self.ram)
+        self.cpu = Cpu(self.arch, self.ram, ns_per_block=NS_PER_BLOCK)
         if not self.cpu.fast:
             raise EmukernError("this build of the CPU engine keeps its state where emukern cannot see it")
-        self.clock = Clock()
+        self.clock = Clock(NS_PER_BLOCK)
         self.time = LiveTime(self.cpu, self.clock)
         self.power = Power()
         self.console = LineLog(console)
@@ -101,6 +116,7 @@ class Machine:
         board = importlib.import_module(f"emukern.devices.{platform.BOARD}")
         self.board = board.build(self.time, self.console, self.power, memory, EPOCH)
         self.platform = platform(self.cpu, self.mem, self.board)
+        self.changes = self.platform.changed = Changes(self.platform, self.power)
         self.cpu.set_gates(self.platform.gates)
         self.more: dict[str, Any] = {}  # parts that the machine's user adds
         self._start: int | None = None
@@ -110,16 +126,16 @@ class Machine:
         """Physical addresses without memory: each page becomes a window to the bus when it is first touched."""
         from unicorn import unicorn_const as const
 
-        uc, bus, state = self.cpu.uc, self.board.bus, self.cpu.state
+        uc, bus, changed = self.cpu.uc, self.board.bus, self.changes
 
         def read(_uc: Any, offset: int, size: int, page: int) -> int:
             value: int = bus.read_mmio(page + offset, size)
-            state.quota = 0
+            changed()
             return value
 
         def write(_uc: Any, offset: int, size: int, value: int, page: int) -> None:
             bus.write_mmio(page + offset, size, value)
-            state.quota = 0
+            changed()
 
         def unmapped(_uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> bool:
             for page in {address & -PAGE, address + size - 1 & -PAGE}:
@@ -184,7 +200,7 @@ class Machine:
         state.waiting = 0
         if platform.pending() and not platform.interrupt():
             state.waiting = 1
-        deadline = self.board.deadline()
+        deadline = self.changes.deadline = self.board.deadline()
         if limit is not None and (deadline is None or limit < deadline):
             deadline = limit
         state.deadline = state.blocks + self.clock.blocks_until(deadline) if deadline is not None else NO_QUOTA

@@ -14,14 +14,15 @@ class Clock:
 
     hz = HZ
 
-    def __init__(self) -> None:
+    def __init__(self, ns_per_block: int = NS_PER_BLOCK) -> None:
+        self.ns_per_block = ns_per_block
         self.jumped = 0
         self.blocks = 0
 
     @property
     def now(self) -> int:
         """Nanoseconds since reset."""
-        return self.blocks * NS_PER_BLOCK + self.jumped
+        return self.blocks * self.ns_per_block + self.jumped
 
     @property
     def realtime(self) -> int:
@@ -43,4 +44,4 @@ class Clock:
 
     def blocks_until(self, deadline: int) -> int:
         """How many blocks may run before `deadline`; at least one."""
-        return max(1, -(-(deadline - self.now) // NS_PER_BLOCK))
+        return max(1, -(-(deadline - self.now) // self.ns_per_block))

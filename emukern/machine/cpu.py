@@ -20,6 +20,7 @@ from emukern.machine.ram import Ram
 from emukern.trap import CpuException, Trap
 
 NO_QUOTA = (1 << 64) - 1
+TSC_PER_2NS = 5  # 2.5 GHz
 CTL_WRITE = const.UC_CTL_IO_WRITE << 30
 
 
@@ -66,9 +67,15 @@ class Cpu:
     """A unicorn engine over `ram`. `native` and `fast` are off only for tests and odd hosts."""
 
     NONE, TICK, INTERRUPT, SYSCALL, INVALID, BREAK = range(6)
-    TSC_PER_BLOCK = 10  # 2.5 GHz
-
-    def __init__(self, arch: Arch, ram: Ram, *, native: bool = True, fast: bool = True) -> None:
+    def __init__(
+        self,
+        arch: Arch,
+        ram: Ram,
+        *,
+        native: bool = True,
+        fast: bool = True,
+        ns_per_block: int = NS_PER_BLOCK,
+    ) -> None:
         self.arch = arch
         self.ram = ram
         engine, mode, model = arch.unicorn
@@ -80,8 +87,9 @@ class Cpu:
         self.uc.ctl_exits_enabled(True)
         self.uc.ctl_set_exits([])
         self._hooks: list[Any] = []
+        self.ns_per_block = ns_per_block
         self.code_flushes = 0  # how often all translated code was dropped
-        self.state = State(quota=NO_QUOTA, tsc_per_block=self.TSC_PER_BLOCK)
+        self.state = State(quota=NO_QUOTA, tsc_per_block=ns_per_block * TSC_PER_2NS // 2)
         self.state.stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
         self.state.reg_write = ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value
         self._library = native_library() if native else None
@@ -175,12 +183,12 @@ class Cpu:
 
     @property
     def tsc(self) -> int:
-        """The time stamp counter: virtual time at TSC_PER_BLOCK per block."""
-        return int(self.state.tsc_jumped + self.state.blocks * self.TSC_PER_BLOCK)
+        """The time stamp counter, at 2.5 GHz."""
+        return int(self.state.tsc_jumped + self.state.blocks * self.state.tsc_per_block)
 
     def time_jumped(self, ns: int) -> None:
         """Virtual time is `ns` ahead of the executed blocks."""
-        self.state.tsc_jumped = ns * self.TSC_PER_BLOCK // NS_PER_BLOCK & NO_QUOTA
+        self.state.tsc_jumped = ns * TSC_PER_2NS // 2 & NO_QUOTA
 
     def save(self) -> bytes:
         """Everything the CPU holds, as bytes."""

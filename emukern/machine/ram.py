@@ -10,14 +10,19 @@ import ctypes
 import hashlib
 import mmap
 import os
+from collections.abc import Iterator
 from functools import cache
 
+from emukern.errors import SnapshotError
+
 PAGE = 4096
+ZEROES = bytes(PAGE)
 MADV_DONTNEED = 4
 MAP_FIXED = 0x10
-# Of a page map entry's top byte: present in RAM, and not a page of the image's.
-PRESENT, FILE_OR_SHARED = 1 << 7, 1 << 5
-PRIVATE = bytes(bool(top & PRESENT) and not top & FILE_OR_SHARED for top in range(256))
+# Of a page map entry's top byte: the page is somewhere, in RAM or swapped out, and is not one of the image's.
+PRESENT, SWAPPED, FILE_OR_SHARED = 1 << 7, 1 << 6, 1 << 5
+PRIVATE = bytes(bool(top & (PRESENT | SWAPPED)) and not top & FILE_OR_SHARED for top in range(256))
+FEW = 200  # so many ranges are dropped one by one; beyond, dropping everything and mapping it anew costs less
 
 
 @cache
@@ -33,12 +38,57 @@ def _libc() -> ctypes.CDLL:
 class RamImage:
     """The content of RAM at one moment; closed when nobody holds it."""
 
-    def __init__(self, fd: int, size: int) -> None:
-        self.fd = fd
+    def __init__(self, size: int) -> None:
+        """All zeroes, to be filled by `write` before any RAM is made of it."""
         self.size = size
+        self.fd = os.memfd_create("emukern-ram", os.MFD_CLOEXEC)
+        os.ftruncate(self.fd, size)
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        fd, self.fd = getattr(self, "fd", -1), -1
+        if fd >= 0:
+            os.close(fd)
+
+    def write(self, data: bytes | memoryview, at: int) -> None:
+        """Put bytes at an offset. Costs less than through a mapping: no page is cleared or mapped first."""
+        view = memoryview(data)
+        while view:
+            done = os.pwrite(self.fd, view, at)
+            view, at = view[done:], at + done
+
+    def extents(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Where in [start, end) there is memory at all, in order; everywhere else it reads as zeroes."""
+        while start < end:
+            try:
+                start = os.lseek(self.fd, start, os.SEEK_DATA)
+            except OSError:  # ENXIO: nothing but a hole from here on
+                return
+            stop = min(os.lseek(self.fd, start, os.SEEK_HOLE), end)
+            if start < stop:
+                yield start, stop
+            start = stop
+
+    def runs(self, longest: int) -> Iterator[tuple[int, int]]:
+        """The pages that are not all zeroes, as ranges of offsets of up to `longest` bytes (whole pages), in order."""
+        for start, end in self.extents(0, self.size):
+            for at in range(start, end, longest):
+                chunk = os.pread(self.fd, min(longest, end - at), at)
+                first = -1
+                for page in range(0, len(chunk), PAGE):
+                    if chunk[page : page + PAGE] != ZEROES:
+                        first = page if first < 0 else first
+                    elif first >= 0:
+                        yield at + first, at + page
+                        first = -1
+                if first >= 0:
+                    yield at + first, at + len(chunk)
+
+    def copy(self, other: RamImage, start: int, end: int) -> None:
+        """Take [start, end) over from `other`, where nothing has been written here yet."""
+        for at, stop in other.extents(start, end):
+            os.lseek(self.fd, at, os.SEEK_SET)
+            while at < stop:
+                at += os.sendfile(self.fd, other.fd, at, stop - at)
 
 
 class Ram:
@@ -47,7 +97,7 @@ class Ram:
     def __init__(self, base: int, size: int) -> None:
         self.base = base
         self.size = size
-        self.image = RamImage(_memfd(size), size)
+        self.image = RamImage(size)
         self._private = False
         self.address = self._map(self.image.fd, mmap.MAP_SHARED, None)
         self._buffer = (ctypes.c_ubyte * size).from_address(self.address)
@@ -64,23 +114,29 @@ class Ram:
     def save(self) -> RamImage:
         """An image of the content now."""
         if self._private:
-            fd, before = _memfd(self.size), 0
+            image, before = RamImage(self.size), 0
             for start, end in [*self.touched(), (self.size, self.size)]:
-                _copy(self.image.fd, fd, before, start)
-                os.pwrite(fd, self.bytes[start:end], start)
+                image.copy(self.image, before, start)
+                image.write(self.bytes[start:end], start)
                 before = end
-            self.image = RamImage(fd, self.size)
+            self.image = image
         self._map(self.image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
         self._private = True
         return self.image
 
-    def restore(self, image: RamImage) -> None:
-        """Make the content what it was when `image` was saved."""
-        if image is self.image:
-            _libc().madvise(self.address, self.size, MADV_DONTNEED)
+    def restore(self, image: RamImage, touched: list[tuple[int, int]] | None = None) -> None:
+        """Make the content what it was when `image` was saved. `touched`: what the method of that name says now, if the
+        caller has asked it anyway."""
+        if image is not self.image:
+            if image.size != self.size:
+                raise SnapshotError(f"an image of {image.size >> 20} MiB does not fit {self.size >> 20} MiB of RAM")
+            self._map(image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
+            self.image, self._private = image, True
             return
-        self._map(image.fd, mmap.MAP_PRIVATE | MAP_FIXED, self.address)
-        self.image = image
+        ranges = self.touched() if touched is None else touched
+        for start, end in ranges if len(ranges) <= FEW else [(0, self.size)]:
+            if _libc().madvise(self.address + start, end - start, MADV_DONTNEED):
+                raise OSError(ctypes.get_errno(), "cannot reset guest memory")
 
     def touched(self) -> list[tuple[int, int]]:
         """Ranges of pages written since the last image, from the host's page map; everything where there is none."""
@@ -89,6 +145,8 @@ class Ram:
                 pagemap.seek(self.address // PAGE * 8)
                 entries = pagemap.read(self.size // PAGE * 8)
         except OSError:
+            entries = b""
+        if len(entries) != self.size // PAGE * 8:
             return [(0, self.size)]
         # The top byte of each entry tells; a byte string finds runs faster than Python counts.
         flags = entries[7::8].translate(PRIVATE)
@@ -108,22 +166,3 @@ class Ram:
         if self.address:
             _libc().munmap(self.address, self.size)
             self.address = 0
-
-
-def _memfd(size: int) -> int:
-    fd = os.memfd_create("emukern-ram", os.MFD_CLOEXEC)
-    os.ftruncate(fd, size)
-    return fd
-
-
-def _copy(source: int, target: int, start: int, end: int) -> None:
-    """Copy what `source` has in [start, end) to the same place of `target`; its holes stay holes."""
-    while start < end:
-        try:
-            start = os.lseek(source, start, os.SEEK_DATA)
-        except OSError:  # ENXIO: nothing but a hole from here on
-            return
-        stop = min(os.lseek(source, start, os.SEEK_HOLE), end)
-        if start < stop:
-            os.pwrite(target, os.pread(source, stop - start, start), start)
-        start = stop

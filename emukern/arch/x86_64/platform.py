@@ -7,7 +7,7 @@ Documentation/arch/x86/boot.rst for what a boot loader leaves. The engine itself
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -50,33 +50,29 @@ class Platform:
     )
     gates = ((0x88, IF, IF), (0xB0, INHIBIT, 0))
 
+    changed: Callable[[], None]  # told after each access to a device
+
     def __init__(self, cpu: Cpu, mem: Any, board: Any) -> None:
-        self.cpu, self.mem, self.board = cpu, mem, board
-        view = cpu.view
-        self.view = view
+        self.cpu, self.mem, self.board, self.view = cpu, mem, board, cpu.view
         self._arm()
 
     def _arm(self) -> None:
         from unicorn import unicorn_const as uc
 
-        hook, bus, changed = self.cpu.uc.hook_add, self.board.bus, self._changed
+        hook, bus = self.cpu.uc.hook_add, self.board.bus
 
         def port_in(_uc: Any, port: int, size: int, _data: Any) -> int:
             value: int = bus.read_port(port, size)
-            changed()
+            self.changed()
             return value
 
         def port_out(_uc: Any, port: int, size: int, value: int, _data: Any) -> None:
             bus.write_port(port, size, value)
-            changed()
+            self.changed()
 
         hook(uc.UC_HOOK_INSN, port_in, None, 1, 0, x86.UC_X86_INS_IN)
         hook(uc.UC_HOOK_INSN, port_out, None, 1, 0, x86.UC_X86_INS_OUT)
         hook(uc.UC_HOOK_INSN, self._cpuid, None, 1, 0, x86.UC_X86_INS_CPUID)
-
-    def _changed(self) -> None:
-        """A device may want something now: let the machine look after this block."""
-        self.cpu.state.quota = 0
 
     def _cpuid(self, _uc: Any, _data: Any) -> int:
         gpr = self.cpu.gpr
