@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from emukern.errors import UsageError
-from emukern.linux.needs import SUFFIXES, files_below, plain_path
+from emukern.linux.depends import SUFFIXES, files_below
 from emukern.linux.trial import Item
 
 MARKS = ("modules.dep", "modules.order", "modules.builtin")  # one of these stands at the top of a module tree
@@ -31,7 +31,7 @@ NAMED = 3  # missing files are named in an error before it only counts them
 def items_of(where: Path, tree: Path) -> list[Item]:
     """Every module below the folder `where`, or in the list in the file `where`. Raises UsageError."""
     if where.is_dir():
-        files = files_below(where)
+        files = [where / path for path in files_below(where)[0]]
         if not files:
             raise UsageError(f"there is no module below {where}")
     else:
@@ -48,8 +48,13 @@ def _path_of(file: Path, tree: Path, where: Path) -> str:
     """The path as recordings have it: below the module tree, or the folder asked for, or else whole."""
     for root in (tree.absolute(), where.absolute()):
         if file.is_relative_to(root):
-            return plain_path(file.relative_to(root).as_posix())
-    return plain_path(file.as_posix())
+            return _plain(file.relative_to(root).as_posix())
+    return _plain(file.as_posix())
+
+
+def _plain(path: str) -> str:
+    """Without the suffix of a compression."""
+    return path.partition(".ko")[0] + ".ko" if path.endswith(SUFFIXES) else path
 
 
 def _listed(where: Path, tree: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections import OrderedDict
+import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +12,10 @@ from typing import Any
 from emukern.errors import GuestOops, GuestPanic, ModuleError
 from emukern.kmod.depends import module_name
 from emukern.linux import checks, outcome
-from emukern.linux.needs import Tree
+from emukern.linux.depends import open_tree
 from emukern.linux.outcome import Outcome, errno_word
 
 OUTCOMES = ("ok", "errno", "oops", "hang", "crash")
-KEPT = 48 << 20  # bytes of unpacked modules at hand, for many modules need the same ones
 HANGS = ("soft lockup", "did not come back in time")  # said of code that goes on and on
 
 
@@ -75,6 +74,11 @@ def result(machine: str, path: str, **known: Any) -> dict[str, Any]:
     return fields | {"outcome": "ok", "reason": None, "checks": [], "machine": machine} | known
 
 
+def indexes() -> Path:
+    """Where indexes of module trees are kept: a worker must not spend seconds on what another one knows."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emukern" / "trees"
+
+
 def _kind(last_words: str) -> str:
     """The outcome of a module whose code did not come back."""
     return "hang" if any(words in last_words for words in HANGS) else "oops"
@@ -85,8 +89,7 @@ class Bench:
 
     def __init__(self, recipe: Recipe) -> None:
         self.machine = recipe.digest()
-        self.tree = Tree(Path(recipe.tree), self.plain)
-        self._unpacked: OrderedDict[Path, bytes] = OrderedDict()
+        self.tree = open_tree(Path(recipe.tree), indexes())
         self.guest = recipe.boot()
         self._fresh = self.guest.save()
         self.sound = True  # no failure of emukern itself may have left anything behind
@@ -146,18 +149,7 @@ class Bench:
 
     def plain(self, file: Path) -> bytes:
         """A module's bytes, unpacked; what cannot be unpacked is the guest's to refuse. Raises OSError."""
-        from emukern.kmod.compression import unpack
-
-        if file in self._unpacked:
-            self._unpacked.move_to_end(file)
-            return self._unpacked[file]
-        blob = file.read_bytes()
         try:
-            blob = unpack(blob)
+            return self.tree.blob(str(file))
         except ModuleError:
-            return blob
-        self._unpacked[file] = blob
-        kept = sum(map(len, self._unpacked.values()))
-        while kept > KEPT:
-            kept -= len(self._unpacked.popitem(last=False)[1])
-        return blob
+            return file.read_bytes()

@@ -74,16 +74,17 @@ def test_what_a_module_needs_goes_in_first_and_says_nothing_of_its_own(sample):
 
 
 def test_what_fails_of_the_needed_is_noted_and_the_module_tried_all_the_same(arch, tmp_path):
-    (tmp_path / "needs-a.ko").write_bytes(samples.sample("needs-a", arch).read_bytes())
-    alone = Bench(Recipe(tree=str(tmp_path), arch=arch))
-    found = attempt(alone, tmp_path / "needs-a.ko")
+    (tmp_path / "tree").mkdir()
+    file = tmp_path / "needs-a.ko"
+    file.write_bytes(samples.sample("needs-a", arch).read_bytes())
+    found = attempt(Bench(Recipe(tree=str(tmp_path / "tree"), arch=arch)), file)
     missing = {"name": "exports_a", "insmod_errno": errno.ENOENT, "insmod_errname": "ENOENT"}
     assert (found["deps"], found["deps_failed"]) == (["exports_a"], [missing])
     assert (found["insmod_errno"], found["outcome"]) == (errno.ENOENT, "errno")
     assert "Unknown symbol exports_a_" in found["insmod_kmsg"][0]["text"]
 
     (tmp_path / "exports-a.ko").write_bytes(b"\x7fELF and no more")
-    found = attempt(Bench(Recipe(tree=str(tmp_path), arch=arch)), tmp_path / "needs-a.ko")
+    found = attempt(Bench(Recipe(tree=str(tmp_path), arch=arch)), file)
     assert [one["insmod_errname"] for one in found["deps_failed"]] == ["ENOEXEC"]
 
 
