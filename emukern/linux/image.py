@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from emukern import arch as architectures
 from emukern import elf
 from emukern.errors import ImageError
+from emukern.kmod.compression import LARGEST
 from emukern.linux import pe
 from emukern.linux.decompress import decompress
 
@@ -125,14 +126,27 @@ class KernelImage:
 
 def load(path: str | Path) -> KernelImage:
     """The kernel in the file at `path`; raises `ImageError` with one sentence that names the file."""
-    try:
-        blob = Path(path).read_bytes()
-    except OSError as failed:
-        raise ImageError(f"cannot read {path}: {failed.strerror}") from None
+    blob = _bytes_of(Path(path))
     try:
         return parse(blob)
     except ImageError as refused:
         raise ImageError(f"{path}: {refused}") from None
+
+
+def digest(path: str | Path) -> str:
+    """The `digest` that `load` would give, without unpacking anything; raises `ImageError`."""
+    return sha256(_bytes_of(Path(path))).hexdigest()
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if path.is_char_device() or path.is_fifo():  # which may have no end
+            raise ImageError(f"cannot read {path}: not a file")
+        if path.stat().st_size > LARGEST:
+            raise ImageError(f"{path}: not a kernel image: it has more than {LARGEST} bytes")
+        return path.read_bytes()
+    except OSError as failed:
+        raise ImageError(f"cannot read {path}: {failed.strerror}") from None
 
 
 def parse(blob: bytes) -> KernelImage:

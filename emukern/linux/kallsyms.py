@@ -49,8 +49,17 @@ class Kallsyms(SymbolTable):
 
     def at(self, address: int) -> tuple[str, int] | None:
         """(name, offset into it) of what lies at `address`; None outside the image."""
-        found = self.where(address)
-        return found[:2] if found else None
+        row = self.row_at(address)
+        return None if row is None else (self.name(row), address - self.values[row])
+
+    def where(self, address: int) -> tuple[str, int, int] | None:
+        """(name, offset, size) of what lies at `address`; the size reaches to the next address with a name."""
+        row = self.row_at(address)
+        if row is None:
+            return None
+        start, after = self.values[row], bisect_right(self.values, address)
+        end = self.values[after] if after < len(self.values) else self.limit
+        return self.name(row), address - start, end - start
 
     def row_at(self, address: int) -> int | None:
         """The first row of the symbol that `address` lies in."""
@@ -65,11 +74,6 @@ class Kallsyms(SymbolTable):
     def kind(self, row: int) -> str:
         """The kind letter of a row, as in /proc/kallsyms: t and T are code, A is an offset or a number."""
         return chr(self.kinds[row])
-
-    def _by_address(self) -> tuple[array[int], array[int]]:
-        if self._order is None:
-            self._order, self._sorted = array("I", range(len(self.values))), self.values
-        return self._order, self.values
 
     @classmethod
     def from_system_map(cls, path: str | Path) -> Kallsyms | None:

@@ -33,6 +33,7 @@ class Export:
     gpl: bool = False
     namespace: str = ""
     crc: int = 0
+    data: bool = False
 
 
 @dataclass
@@ -61,10 +62,13 @@ class Kernel:
         names[300] = names[500] = "twin"
         self.symbols += [(self.base + TEXT, "T", "_text"), (self.base + TEXT, "T", "_stext")]
         step = TEXT_SIZE // (len(names) + len(self.exports) + 1)
-        for number, name in enumerate([*names, *(e.name for e in self.exports)]):
+        for number, name in enumerate([*names, *(e.name for e in self.exports if not e.data)]):
             self.symbols.append((self.base + TEXT + step * number, "tT"[number % 2], name))
         self.memory += bytes(TEXT_SIZE)
         self.symbols.append((self.base + TEXT + TEXT_SIZE, "T", "_etext"))
+        for export in self.exports:
+            if export.data:  # "T" is what nm says where data lies in an executable section
+                self._put(export.name, bytes(8), "T")
         self._put("weak", BANNER.replace("#1", "#").encode() + b"\0", "r")
         self._put("linux_banner", BANNER.encode() + b"\0", "D")
         self._put("kernel_config_data", self.config, "r")
