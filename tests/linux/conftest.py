@@ -25,7 +25,7 @@ def module_tree(arch: str) -> Path:
 @pytest.fixture
 def kernel_image(module_tree: Path) -> Path:
     """The image file of that kernel."""
-    found = sorted(module_tree.glob("boot/vmlinu[xz]*"))
+    found = sorted([*module_tree.glob("boot/vmlinu[xz]*"), *module_tree.glob("vmlinu[xz]*")])
     if not found:
         pytest.skip(f"{module_tree} has no kernel image: run scripts/fetch-corpus (it needs a network)")
     return found[0]
