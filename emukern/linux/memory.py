@@ -36,6 +36,10 @@ class KernelMemory(Memory):
         """The kernel maps all RAM at `address` from now on."""
         self._direct = address
 
+    def in_image(self, address: int) -> bool:
+        """Is it an address of the kernel's own image?"""
+        return any(0 <= address - start < size for start, size, _ in self.linear)
+
     def changed(self) -> None:
         """The guest has run: its page tables may be others."""
         self._tables.forget()

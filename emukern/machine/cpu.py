@@ -30,6 +30,12 @@ class Gate(ctypes.Structure):
     _fields_: ClassVar = [("word", ctypes.c_void_p), ("mask", ctypes.c_uint64), ("value", ctypes.c_uint64)]
 
 
+class Read(ctypes.Structure):
+    """A place in the kernel's own code that reads the time counter: the pc after it, and the register it goes to."""
+
+    _fields_: ClassVar = [("after", ctypes.c_uint64), ("to", ctypes.c_uint32), ("used", ctypes.c_uint32)]
+
+
 class State(ctypes.Structure):
     """`struct state` of native.c."""
 
@@ -40,14 +46,19 @@ class State(ctypes.Structure):
         ("number", ctypes.c_uint32),
         ("stop", ctypes.c_void_p),
         ("reg_write", ctypes.c_void_p),
-        ("tsc_per_block", ctypes.c_uint64),
-        ("tsc_jumped", ctypes.c_uint64),
+        ("ns_per_block", ctypes.c_uint64),
+        ("ns_jumped", ctypes.c_uint64),
         ("rax", ctypes.c_int32),
         ("rdx", ctypes.c_int32),
         ("deadline", ctypes.c_uint64),
         ("waiting", ctypes.c_uint32),
         ("gate_count", ctypes.c_uint32),
         ("gates", Gate * 2),
+        ("pc", ctypes.c_void_p),
+        ("registers", ctypes.c_void_p),
+        ("ns_per_tick", ctypes.c_uint64),
+        ("blocks_per_read", ctypes.c_uint64),
+        ("reads", Read * 64),
     ]
 
 
@@ -89,7 +100,7 @@ class Cpu:
         self._hooks: list[Any] = []
         self.ns_per_block = ns_per_block
         self.code_flushes = 0  # how often all translated code was dropped
-        self.state = State(quota=NO_QUOTA, tsc_per_block=ns_per_block * TSC_PER_2NS // 2)
+        self.state = State(quota=NO_QUOTA, ns_per_block=ns_per_block)
         self.state.stop = ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p).value
         self.state.reg_write = ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value
         self._library = native_library() if native else None
@@ -168,6 +179,18 @@ class Cpu:
             uclib.uc_context_save(self._handle, self._context.context)
         return int(error)
 
+    def count_time(self, ns_per_tick: int, ns_per_read: int) -> None:
+        """Let `knows_read` make reads of the time counter cheap: its period, and what a read of it takes."""
+        self.state.pc = ctypes.addressof(self.view.pc)
+        self.state.registers = ctypes.addressof(self.gpr)
+        self.state.blocks_per_read = -(-ns_per_read // self.ns_per_block)
+        self.state.ns_per_tick = ns_per_tick
+
+    def knows_read(self, after: int, register: int) -> None:
+        """The instruction before `after`, which never changes, reads the time counter into `register`."""
+        place = self.state.reads[after // 2 % len(self.state.reads)]
+        place.after, place.to, place.used = after, register, 1
+
     def set_gates(self, gates: tuple[tuple[int, int, int], ...]) -> None:
         """Interrupts are taken when for each (offset in the CPU's state, mask, value) the word there matches."""
         for place, (offset, mask, value) in zip(self.state.gates, gates, strict=False):
@@ -184,11 +207,11 @@ class Cpu:
     @property
     def tsc(self) -> int:
         """The time stamp counter, at 2.5 GHz."""
-        return int(self.state.tsc_jumped + self.state.blocks * self.state.tsc_per_block)
+        return int(self.state.ns_jumped + self.state.blocks * self.ns_per_block) * TSC_PER_2NS // 2
 
     def time_jumped(self, ns: int) -> None:
         """Virtual time is `ns` ahead of the executed blocks."""
-        self.state.tsc_jumped = ns * TSC_PER_2NS // 2 & NO_QUOTA
+        self.state.ns_jumped = ns
 
     def save(self) -> bytes:
         """Everything the CPU holds, as bytes."""

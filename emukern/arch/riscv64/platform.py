@@ -80,6 +80,7 @@ class Platform:
         self.view = cpu.view
         self._memory = PhysicalMemory(cpu.ram)
         self.view.mideleg.value = ALL_INTERRUPTS
+        cpu.count_time(NS_PER_TICK, COUNTER_NS)
 
     # The boot protocol.
 
@@ -198,6 +199,8 @@ class Platform:
         if rd:
             cpu.gpr[rd] = now // NS_PER_TICK if csr == TIME else now
         cpu.pc += 4
+        if csr == TIME and self.mem.in_image(cpu.pc):
+            cpu.knows_read(cpu.pc, rd)
         return True
 
     def _deliver(self, cause: int, value: int) -> Event | None:
