@@ -7,11 +7,11 @@ recordings of real kernels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from emukern.errors import ModuleError, errno_name
+from emukern.errors import EmukernError, ModuleError, errno_name
 from emukern.kernel.log import Record
 
 QUIET = 0.02  # virtual seconds without a message, after which a module has nothing more to say
@@ -83,10 +83,17 @@ def newest(guest: Guest) -> int:
 def hearing(guest: Guest, messages: list[Message]) -> Iterator[None]:
     """What the kernel says inside the block is added to `messages`, also when the block fails."""
     seen = newest(guest)
+
+    def note() -> None:
+        messages.extend({"level": r.level, "text": r.text} for r in guest.dmesg() if r.seq > seen)
+
     try:
         yield
-    finally:
-        messages += [{"level": r.level, "text": r.text} for r in guest.dmesg() if r.seq > seen]
+    except BaseException:
+        with suppress(EmukernError):  # of a guest in ruins; why it fell counts more than its log
+            note()
+        raise
+    note()
 
 
 def settle(guest: Guest, seconds: float | None = None) -> None:

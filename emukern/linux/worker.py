@@ -20,7 +20,7 @@ from emukern.errors import EmukernError
 from emukern.linux.trial import Bench, Item, Recipe
 
 PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
-LARGEST = 400 << 20  # bytes of memory in use after which a worker makes room for a new one
+LARGEST = 380 << 20  # bytes of memory in use after which a worker makes room for a new one
 
 
 def resident(pid: int | str = "self") -> int:
