@@ -1,22 +1,28 @@
-"""From an image file to a booted guest: the first time by booting it, then from the snapshot in the cache."""
+"""From an image file to a booted guest: the first time by booting it, from then on from the snapshot in the cache."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from emukern.errors import GuestPanic
-from emukern.linux.facts import Facts, gather
+from emukern.errors import GuestPanic, ImageError, UsageError
 from emukern.linux.guest import LinuxGuest
 from emukern.linux.machine import MIB, Machine
 from emukern.machine.console import Console, Input
 
 if TYPE_CHECKING:
+    from emukern.linux.cache import Kept
+    from emukern.linux.depends import ModuleTree
+    from emukern.linux.facts import Facts
     from emukern.linux.image import KernelImage
 
 MEMORY = 256 * MIB
 BOOT_LIMIT = 600_000_000_000  # ns of virtual time within which a kernel must have reached user space
+# What is left to do in the background at the end of a boot is done before the snapshot: self-tests, free memory.
+SETTLE_MS = 2000
 # For every kernel: end with the machine when it panics, instead of waiting for a person.
 CMDLINE = "panic=-1"
 
@@ -33,29 +39,97 @@ def boot(
 ) -> LinuxGuest:
     """A guest running the kernel in the file `image`, parked: ready for modules, calls and commands.
 
-    `modules`: the module tree that dependencies and modprobe use. `memory` in bytes. `cmdline` is added to the
-    kernel's command line. Raises ImageError, and GuestPanic when the kernel does not reach user space.
+    `modules`: the module tree that dependencies and modprobe use (beside the image, or /lib/modules/RELEASE).
+    `memory` in bytes. `cmdline` is added to the kernel's command line. Without `cache` nothing is read from or kept
+    in the cache. Raises ImageError, and GuestPanic when the kernel does not reach user space.
     """
+    from emukern import arch as arches
+    from emukern.linux import initramfs
+    from emukern.linux.cache import Cache
+    from emukern.linux.cache import boot as describe
     from emukern.linux.image import load
 
-    return first_boot(load(image), memory, cmdline, Console(console, source))
+    path, store = Path(image), Cache()
+    if not path.is_file():
+        raise ImageError(f"there is no kernel image at {path}")
+    known, loaded = store.image(path, load) if cache else (None, load(path))
+    one = known or loaded
+    assert one is not None
+    arch = arches.get(one.arch)
+    programs, line = initramfs.build(arch.name), command_line(arch.name, cmdline)
+    this = describe(one, cmdline=line, initramfs=programs, memory=memory, arch=arch)
+    waiting = store.start(this) if cache else None
+    machine = Machine(arch.name, memory, Console(console, source))
+    kept = waiting.result() if waiting is not None else None
+    if kept is not None:
+        guest = resume(machine, kept)
+    else:
+        guest = first_boot(machine, loaded or load(path), line, programs)
+        if cache:
+            store.save(this, guest.save().machine, pickle.dumps(guest.facts, protocol=5))
+    guest.find_tree = partial(tree_of, path, modules, guest.release)
+    return guest
 
 
-def first_boot(image: KernelImage, memory: int, cmdline: str, console: Console) -> LinuxGuest:
-    """Boot an image from its entry to where our agent parks."""
-    from emukern.linux import initramfs, kallsyms, ksymtab
+def command_line(arch: str, extra: str) -> str:
+    """What the kernel is told: what the platform needs, what we need, what the user wants."""
+    from importlib import import_module
 
-    machine = Machine(image.arch, memory, console)
-    symbols = kallsyms.parse(image)
-    facts = gather(image, symbols, ksymtab.exports(image, symbols))
+    platform = import_module(f"emukern.arch.{arch}.platform").Platform
+    return " ".join([platform.CMDLINE.strip(), CMDLINE, extra]).strip()
+
+
+def tree_of(image: Path, modules: str | Path | None, release: str) -> ModuleTree:
+    """The module tree of a kernel. Raises UsageError when it is another release's, or there is none."""
+    from emukern.linux.depends import open_tree
+
+    beside = image.absolute().parent
+    places = [beside / "lib/modules" / release, beside.parent / "lib/modules" / release, beside.parent, beside]
+    places.append(Path("/lib/modules") / release)
+    root = Path(modules) if modules is not None else next((p for p in places if (p / "kernel").is_dir()), None)
+    if root is None:
+        raise UsageError(f"there is no module tree for {release}: say where with --modules DIR")
+    if not root.is_dir():
+        raise UsageError(f"there is no module tree at {root}")
+    tree = open_tree(root)
+    if tree.release and tree.release != release:
+        raise UsageError(f"the modules in {root} are of {tree.release}, the kernel is {release}")
+    return tree
+
+
+def resume(machine: Machine, kept: Kept) -> LinuxGuest:
+    """Go on where the kept boot ended."""
+    from emukern.linux import snapshot
+
+    facts: Facts = pickle.loads(kept.facts)  # written by us, and its checksum was right
     guest = LinuxGuest(machine, facts)
-    line = " ".join([machine.platform.CMDLINE, CMDLINE, cmdline]).strip()
-    machine.load(image, line.encode(), initramfs.build(image.arch))
-    machine.break_at(facts.park)
-    machine.mem.linear = facts.linear
+    prepare(guest)
+    snapshot.restore(machine, kept.snapshot)
+    assert facts.direct_map is not None
+    machine.mem.has_direct_map(facts.direct_map)
+    guest.parked = True
+    return guest
+
+
+def first_boot(machine: Machine, image: KernelImage, line: str, initrd: bytes) -> LinuxGuest:
+    """Boot an image from its entry to where our agent parks, and let it come to rest."""
+    from emukern.linux import kallsyms, ksymtab
+    from emukern.linux.facts import gather
+
+    symbols = kallsyms.parse(image)
+    guest = LinuxGuest(machine, gather(image, symbols, ksymtab.exports(image, symbols)))
+    machine.load(image, line.encode(), initrd)
+    prepare(guest)
     guest.park(limit=BOOT_LIMIT)
     learn_direct_map(guest)
+    guest.call("msleep", SETTLE_MS)
     return guest
+
+
+def prepare(guest: LinuxGuest) -> None:
+    """Tell the machine what the facts say."""
+    guest.machine.break_at(guest.facts.park)
+    guest.machine.mem.linear = guest.facts.linear
 
 
 def learn_direct_map(guest: LinuxGuest) -> None:
@@ -68,6 +142,3 @@ def learn_direct_map(guest: LinuxGuest) -> None:
     facts.direct_map = block - found[0] + machine.ram.base
     machine.mem.has_direct_map(facts.direct_map)
     guest.free(block)
-
-
-__all__ = ["Any", "Facts", "boot"]

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from emukern.errors import GuestOops, GuestPanic, ModuleError, UsageError
+from emukern.event import Break, Event, Hypercall, Return
 from emukern.guest import Completed, argument, module_bytes
 from emukern.linux import agent as commands
 from emukern.linux import snapshot
 from emukern.linux.machine import Machine, Stop
-from emukern.machine.event import Break, Event, Hypercall, Return
 
 if TYPE_CHECKING:
     from emukern.kernel.log import Record
+    from emukern.linux.depends import ModuleTree
     from emukern.linux.facts import Facts
 
 CALL_LIMIT = 300_000_000_000  # ns of virtual time after which a called function is said to hang
@@ -49,8 +50,8 @@ class LinuxGuest:
         self.parked = False
         self.loaded: dict[str, Any] = {}  # what our loader knows of the modules it loaded
         self.overrides: dict[int, Callable[[], None]] = {}
-        self._calls = 0  # of the host, one inside the other
         self._records: list[Record] = []
+        self.find_tree: Callable[[], ModuleTree] | None = None
 
     @property
     def arch(self) -> str:
@@ -61,6 +62,13 @@ class LinuxGuest:
     def release(self) -> str:
         """What `uname -r` says."""
         return self.facts.release
+
+    @cached_property
+    def tree(self) -> ModuleTree:
+        """The module tree. Raises UsageError when there is none."""
+        if self.find_tree is None:
+            raise UsageError("no module tree was given")
+        return self.find_tree()
 
     # Time.
 
@@ -130,16 +138,12 @@ class LinuxGuest:
         cpu, platform = self.machine.cpu, self.machine.platform
         registers = cpu.arch.registers
         before, pc = cpu.gpr[:], cpu.pc
-        self._calls += 1
         died = self.agent.died
         platform.call(address, [a.__index__() & (1 << 64) - 1 for a in args], before[registers.sp] - RED_ZONE)
-        try:
-            stop = self._until(
-                lambda event: isinstance(event, Return) or self.agent.died != died,
-                self.machine.clock.now + limit,
-            )
-        finally:
-            self._calls -= 1
+        stop = self._until(
+            lambda event: isinstance(event, Return) or self.agent.died != died,
+            self.machine.clock.now + limit,
+        )
         if not isinstance(stop.event, Return):
             raise GuestOops(self._why(stop, function))
         result = int(cpu.gpr[registers.result])

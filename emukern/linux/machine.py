@@ -12,15 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import unicorn
-
 from emukern import arch as arches
 from emukern.errors import EmukernError, GuestPanic, UsageError
+from emukern.event import Break, Event, Idle, Stuck
 from emukern.linux.memory import KernelMemory
+from emukern.machine import hooks
 from emukern.machine.clock import EPOCH, Clock
 from emukern.machine.cpu import NO_QUOTA, Cpu
-from emukern.machine.event import Break, Event, Idle, Stuck
-from emukern.machine.ram import PAGE, Ram
+from emukern.machine.ram import Ram
 
 if TYPE_CHECKING:
     from emukern.machine.console import Console
@@ -120,48 +119,17 @@ class Machine:
         self.cpu.set_gates(self.platform.gates)
         self.more: dict[str, Any] = {}  # parts that the machine's user adds
         self._start: int | None = None
-        self._open_bus()
-
-    def _open_bus(self) -> None:
-        """Physical addresses without memory: each page becomes a window to the bus when it is first touched."""
-        from unicorn import unicorn_const as const
-
-        uc, bus, changed = self.cpu.uc, self.board.bus, self.changes
-
-        def read(_uc: Any, offset: int, size: int, page: int) -> int:
-            value: int = bus.read_mmio(page + offset, size)
-            changed()
-            return value
-
-        def write(_uc: Any, offset: int, size: int, value: int, page: int) -> None:
-            bus.write_mmio(page + offset, size, value)
-            changed()
-
-        def unmapped(_uc: Any, _access: int, address: int, size: int, _value: int, _data: Any) -> bool:
-            for page in {address & -PAGE, address + size - 1 & -PAGE}:
-                try:
-                    uc.mmio_map(page, PAGE, read, page, write, page)
-                except unicorn.UcError:
-                    return False
-            return True
-
-        uc.hook_add(const.UC_HOOK_MEM_READ_UNMAPPED | const.UC_HOOK_MEM_WRITE_UNMAPPED, unmapped)
+        hooks.open_bus(self.cpu, self.board.bus, self.changes)
 
     def break_at(self, address: int) -> None:
         """From now on `run` returns with `Break` before the instruction at `address`, but not when it starts there."""
-        from unicorn import unicorn_const as const
+        def reached() -> bool:
+            if address != self._start:
+                return True
+            self._start = None
+            return False
 
-        cpu = self.cpu
-
-        def reached(_uc: Any, address: int, _size: int, _data: Any) -> None:
-            if address == self._start:
-                self._start = None
-            else:
-                cpu.state.kind = cpu.BREAK
-                cpu.uc.emu_stop()
-
-        cpu.uc.hook_add(const.UC_HOOK_CODE, reached, None, address, address)
-        cpu.flush_code()
+        hooks.watch(self.cpu, address, reached)
 
     def parts(self) -> dict[str, Any]:
         """Everything with a state of its own besides CPU and RAM, by name."""
@@ -208,16 +176,15 @@ class Machine:
         error = self.cpu.run(0 if state.waiting else state.deadline)
         self.clock.blocks = state.blocks
         self.mem.changed()
-        failure = self.cpu.uc._hook_exception
+        failure = hooks.failure(self.cpu)
         if failure is not None:
-            self.cpu.uc._hook_exception = None
             raise failure
         if state.kind == self.cpu.TICK:
             return None
         if state.kind == self.cpu.BREAK:
             return Break()
         if error and state.kind == self.cpu.NONE:
-            return Stuck(f"the CPU stopped at {self.cpu.pc:#x}: {unicorn.UcError(error)}")
+            return Stuck(f"the CPU stopped at {self.cpu.pc:#x}: {hooks.error_text(error)}")
         event: Event | None = platform.exit(state.kind, state.number)
         return event
 

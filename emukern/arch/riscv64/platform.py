@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from emukern.arch.riscv64.regs import A0, A6, A7, MSTATUS, RA, SP
 from emukern.errors import GuestFault, UsageError
-from emukern.machine.event import Event, Hypercall, Idle, Return, Stuck
+from emukern.event import Event, Hypercall, Idle, Return, Stuck
 
 if TYPE_CHECKING:
     from emukern.machine.cpu import Cpu

@@ -16,7 +16,7 @@ from unicorn import x86_const as x86
 from emukern.arch.x86_64 import cpuid
 from emukern.arch.x86_64.regs import R11, RAX, RCX, RDI, RDX, RFLAGS, RSI, RSP
 from emukern.errors import GuestFault, UsageError
-from emukern.machine.event import Event, Hypercall, Idle, Return, Stuck
+from emukern.event import Event, Hypercall, Idle, Return, Stuck
 
 if TYPE_CHECKING:
     from emukern.machine.cpu import Cpu
