@@ -36,16 +36,19 @@ class Bus:
     """Which device answers where."""
 
     def __init__(self) -> None:
-        self._ports: dict[int, tuple[Any, int, int]] = {}  # port → device, first port, width
+        self._ports: dict[int, tuple[Any, int, int]] = {}  # port → device, its port 0, width
         self._mmio: list[tuple[int, int, Any, int]] = []  # start, end, device, width
 
-    def add_ports(self, first: int, count: int, device: Device, name: str) -> None:
-        """Give `device` the I/O ports first … first + count - 1; raises UsageError when one of them is taken."""
+    def add_ports(self, first: int, count: int, device: Device, name: str, offset: int = 0) -> None:
+        """Give `device` the I/O ports first … first + count - 1, the first of which is its register `offset`.
+
+        Raises UsageError when one of them is taken.
+        """
         ports = range(first, first + count)
         taken = next((port for port in ports if port in self._ports or not 0 <= port < PORTS), None)
         if taken is not None:
             raise UsageError(f"I/O port {taken:#x} cannot be given to {name}: it is taken or does not exist")
-        self._ports |= {port: (device, first, getattr(device, "width", 8)) for port in ports}
+        self._ports |= {port: (device, first - offset, getattr(device, "width", 8)) for port in ports}
 
     def add_mmio(self, address: int, size: int, device: Device, name: str) -> None:
         """Give `device` physical addresses; raises UsageError when some of them are taken."""
