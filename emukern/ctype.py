@@ -1,13 +1,16 @@
 """C types as values: sizes, alignments and member offsets of LP64, the same on every architecture here.
 
-`cdecl` makes them from C text. All are frozen but `Record`, which C itself lets one name first and define
-later; identity is what makes two records the same type. Plain `char` is unsigned, as in kernels since 6.2 and
-as the RISC-V psABI has it, so that a byte read from a `char *` is 0..255.
+`cdecl` makes them from C text, `linux.types` from what a kernel image says of itself. All are frozen but
+`Record`, which C itself lets one name first and define later; identity is what makes two records the same type.
+Plain `char` is unsigned, as in kernels since 6.2 and as the RISC-V psABI has it, so that a byte read from a
+`char *` is 0..255.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from emukern.errors import EmukernError
 
@@ -53,7 +56,41 @@ class Int:
 
 
 @dataclass(frozen=True, slots=True)
-class Pointer:
+class Enum(Int):
+    """An enumeration whose constants are known: `constants` are its (name, value) pairs, as declared."""
+
+    constants: tuple[tuple[str, int], ...] = ()
+
+    def named(self, value: int) -> str:
+        """The first constant of that value, "" if there is none."""
+        return next((name for name, one in self.constants if one == value), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A floating point number of `size` bytes; kernels have them only inside some drivers."""
+
+    name: str
+    size: int
+
+    @property
+    def align(self) -> int:
+        return self.size
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class _Reached:
+    """Room for what `ptr` works out about a type when it first reads through a pointer of it."""
+
+    __slots__ = ("access",)
+
+    access: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer(_Reached):
     """A pointer to `target`, complete or not."""
 
     target: CType
@@ -119,11 +156,20 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a record at byte `offset` from the record's start; anonymous ones have no name."""
+    """One member of a record at byte `offset` from the record's start; anonymous ones have no name.
+
+    A bit-field is the `width` bits from bit `bit` of that byte on; other members have no width.
+    """
 
     name: str
     type: CType
     offset: int
+    bit: int = 0
+    width: int = 0
+
+    def at(self, offset: int, name: str = "") -> Member:
+        """The same member `offset` bytes further on, as `name` if given."""
+        return Member(name or self.name, self.type, offset + self.offset, self.bit, self.width)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -137,6 +183,7 @@ class Record:
     members: dict[str, Member] | None = None
     align: int = 1
     _size: int = field(default=0)
+    access: dict[str, Any] = field(default_factory=dict, init=False)  # how `ptr` reaches each member used so far
 
     def __str__(self) -> str:
         return self.name or f"{self.kind} {self.tag or '(anonymous)'}"
@@ -162,7 +209,7 @@ class Record:
         if not isinstance(found.type, Record):
             raise AttributeError(f"{self}.{first} is {found.type}: it has no member {rest}")
         inner = found.type.member(rest)
-        return Member(name, inner.type, found.offset + inner.offset)
+        return inner.at(found.offset, name)
 
     def define(self, parts: list[tuple[str, CType]]) -> None:
         """Lay the record out from its (name, type) members in order; once."""
@@ -189,7 +236,7 @@ class Record:
         members: dict[str, Member] = {}
         for one in fields:
             inner = one.type.members if not one.name and isinstance(one.type, Record) else None
-            found = [one] if inner is None else [Member(m.name, m.type, one.offset + m.offset) for m in inner.values()]
+            found = [one] if inner is None else [m.at(one.offset) for m in inner.values()]
             for member in found:
                 if member.name in members:
                     raise DeclarationError(f"{self} has two members called {member.name}")
@@ -197,7 +244,40 @@ class Record:
         return members
 
 
-CType = Void | Int | Pointer | Array | VaList | Function | Record
+class LazyRecord(Record):
+    """A record whose members are asked for when somebody first looks: `describe()` lists them."""
+
+    __slots__ = ("describe",)
+
+    def __init__(self, kind: str, tag: str, name: str, size: int, describe: Callable[[], list[Member]]) -> None:
+        self.kind, self.tag, self.name, self._size, self.access = kind, tag, name, size, {}
+        self.describe = describe
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "align":
+            self.align = max((one.type.align for one in self.fields), default=1)
+        elif name in ("fields", "members"):
+            describe, self.describe = self.describe, self._again
+            try:
+                fields = describe()
+                members = self._named(fields)
+            except Exception:
+                self.describe = describe
+                raise
+            self.fields, self.members = tuple(fields), members
+        else:
+            raise AttributeError(name)
+        return getattr(self, name)
+
+    def _again(self) -> list[Member]:
+        raise DeclarationError(f"{self} holds itself")
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+
+CType = Void | Int | Float | Pointer | Array | VaList | Function | Record
 
 VOID = Void()
 

@@ -18,7 +18,7 @@ ROWS = (
     "devices",
     "arch",
     "machine",
-    "ptr varargs",
+    "pretty ptr scalars varargs",
     "kmod",
     "kernel",
     "kapi syscalls",
