@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from emukern.arch.riscv64.regs import A0, A6, A7, MSTATUS, RA, SP
-from emukern.errors import GuestFault, UsageError
+from emukern.arch.riscv64.regs import A0, A6, A7, COUNTERS, EXTENSIONS, MSTATUS, RA, SP
+from emukern.errors import EmukernError, GuestFault, UsageError
 from emukern.event import Event, Hypercall, Idle, Return, Stuck
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ FETCH_PAGE_FAULT, LOAD_PAGE_FAULT, STORE_PAGE_FAULT = 12, 13, 15
 WITH_ADDRESS = (0, 1, 4, 5, 6, 7, 12, 13, 15)  # causes whose stval is an address
 AS_STORE = {LOAD_FAULT: STORE_FAULT, LOAD_PAGE_FAULT: STORE_PAGE_FAULT}
 EBREAKS = (b"\x02\x90", b"\x73\x00")  # c.ebreak, first half of ebreak
-COUNTERS = (0xC00, 0xC01, 0xC02)  # cycle, time, instret: bits 0-2 of scounteren
+COUNTER_CSRS = (0xC00, 0xC01, 0xC02)  # cycle, time, instret: bits 0-2 of scounteren
 TIME = 0xC01
 NS_PER_TICK = 100  # of the time CSR: the devicetree's timebase-frequency is 10 MHz
 COUNTER_NS = 1000  # what reading a counter takes, as on machines whose firmware answers: delay loops end soon
@@ -81,6 +81,13 @@ class Platform:
         self._memory = PhysicalMemory(cpu.ram)
         self.view.mideleg.value = ALL_INTERRUPTS
         cpu.count_time(NS_PER_TICK, COUNTER_NS)
+        self._take_counters()
+
+    def _take_counters(self) -> None:
+        """The engine's counters run with the host's clock; without them reading one is an illegal instruction."""
+        if not self.cpu.fast or tuple(self.view.extensions) != EXTENSIONS:
+            raise EmukernError("this build of the CPU engine keeps its state where emukern cannot see it")
+        self.view.extensions[COUNTERS] = 0
 
     # The boot protocol.
 
@@ -189,18 +196,22 @@ class Platform:
         """rdcycle, rdtime, rdinstret: from the virtual clock. False when it is none of them, or not for user mode."""
         csr, rd = code >> 20, code >> 7 & 31
         reads = code & 0x7F == 0x73 and code >> 12 & 3 in (2, 3) and code >> 15 & 31 == 0
-        if not reads or csr not in COUNTERS:
+        if not reads or csr not in COUNTER_CSRS:
             return False
         if self.view.priv.value == USER and not self.view.scounteren.value >> (csr & 31) & 1:
             return False
         cpu = self.cpu
-        cpu.state.blocks += -(-COUNTER_NS // cpu.ns_per_block)
+        if csr == TIME and cpu.native and self.mem.in_image(cpu.pc):
+            # It is executed again and the native hook answers. This visit must not count, or the clock would tell
+            # a process that knew the place before from one that did not.
+            cpu.knows_read(cpu.pc + 4, rd)
+            cpu.state.blocks -= 1
+            return True
+        cpu.state.blocks += cpu.state.blocks_per_read
         now = self.board.time.now
         if rd:
             cpu.gpr[rd] = now // NS_PER_TICK if csr == TIME else now
         cpu.pc += 4
-        if csr == TIME and self.mem.in_image(cpu.pc):
-            cpu.knows_read(cpu.pc, rd)
         return True
 
     def _deliver(self, cause: int, value: int) -> Event | None:

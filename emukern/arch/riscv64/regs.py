@@ -12,6 +12,9 @@ UNICORN = (uc.UC_ARCH_RISCV, uc.UC_MODE_RISCV64, None)
 
 RA, SP, TP, FP, A0, A6, A7 = 1, 2, 4, 8, 10, 16, 17
 MSTATUS = 624  # where the word with the interrupt enable lies
+# What the engine's CPU model has: I, E, G, M, A, F, D, C, S, U, H, counters, Zifencei, Zicsr.
+EXTENSIONS = (1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1)
+COUNTERS = 11
 
 REGISTERS = Registers(
     names=tuple(
@@ -41,5 +44,6 @@ REGISTERS = Registers(
         "sepc": (712, "c_uint64", 1),
         "scause": (720, "c_uint64", 1),
         "scounteren": (952, "c_uint64", 1),
+        "extensions": (1568, "c_uint8", len(EXTENSIONS)),  # behind the state: of the live one only
     },
 )
