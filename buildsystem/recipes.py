@@ -104,19 +104,36 @@ class Build:
         self, arch: str, flags: Sequence[str], folder: str, only: Sequence[str] = ()
     ) -> list[Product]:
         """One static program for each guest/user/*.c, linked with guest/user/lib."""
-        includes = [self.root / "guest" / "user" / "include", self.guest_headers]
-        library_code = self.sources("guest/user/lib", "*.c")
-        library_code += self.sources(f"guest/user/lib/{arch}", "*.[cS]")
-        programs = [path for path in self.sources("guest/user", "*.c") if not only or path.stem in only]
-        if programs and not self.sources(f"guest/user/lib/{arch}", "start.S"):
+        sources = [path for path in self.sources("guest/user", "*.c") if not only or path.stem in only]
+        return self._programs(sources, arch, flags, folder, ["guest/user"])
+
+    def borrowed(self, target: Target) -> list[Product]:
+        """One static program for each guest/linux/*.c: user space for a kernel that is not ours."""
+        sources = self.sources("guest/linux", "*.c")
+        return self._programs(
+            sources, target.name, target.user, f"{target.name}/linux", ["guest/linux", "guest/user"]
+        )
+
+    def _programs(
+        self, sources: Sequence[Path], arch: str, flags: Sequence[str], folder: str, places: Sequence[str]
+    ) -> list[Product]:
+        """One program for each of `sources`, linked with what lies in lib and lib/ARCH of all `places`."""
+        if sources and not self.sources(f"guest/user/lib/{arch}", "start.S"):
             self.report.warnings.append(f"guest/user/lib/{arch}/start.S is missing: no programs for {arch}")
             return []
-        library = self.objects(library_code, flags, includes) if programs else []
+        includes = [*(self.root / place / "include" for place in places), self.guest_headers]
+        folders = [(f"{place}/lib", f"{place}/lib/{arch}") for place in places]
+        code = [
+            path
+            for own, machine in folders
+            for path in (*self.sources(own, "*.c"), *self.sources(machine, "*.[cS]"))
+        ]
+        library = self.objects(code, flags, includes) if sources else []
         return [
             self._linked(
                 f"{folder}/{source.stem}", [*self.objects([source], flags, includes), *library], PROGRAM_LINK
             )
-            for source in programs
+            for source in sources
         ]
 
     def _linked(
@@ -234,6 +251,7 @@ def build(root: Path) -> Report:
         for target in TARGETS:
             products += run.kernel(target)
             products += run.programs(target.name, target.user, f"{target.name}/bin")
+            products += run.borrowed(target)
         products += run.programs("i386", I386_USER, "x86_64/bin32", COMPAT_PROGRAMS)
         for target in TARGETS:
             products += run.modules(target)

@@ -233,13 +233,13 @@ class ModuleTree:
     def _resolves(self, path: str, file: Path) -> bool:
         return os.path.realpath(self.root / path) == os.path.realpath(file)
 
-    def plan(self, name: str) -> list[list[Step]]:
-        """What modprobe inserts for a name or an alias: for each module it means, the steps, that module last but for
-        its own soft dependencies. Raises `ModuleError` (ENOENT) when it means nothing."""
+    def plan(self, name: str) -> dict[str, list[Step]]:
+        """What modprobe inserts for a name or an alias: for each module that it means, the steps, in order. Behind that
+        module come only its own soft dependencies. Raises `ModuleError` (ENOENT) when the name means nothing."""
         meant = self.lookup(name)
         if not meant:
             raise ModuleError(errno.ENOENT, f"Module {name} not found in directory {self.root}")
-        return [self._steps(one) for one in meant]
+        return {one.name: self._steps(one) for one in meant}
 
     def _steps(self, target: Step) -> list[Step]:
         steps: dict[str, Step] = {}
