@@ -95,7 +95,7 @@ def fadt(facs: int, dsdt: int) -> bytes:
         struct.pack("<8I", PM_BLOCK, 0, PM_BLOCK + 4, 0, 0, PM_BLOCK + 8, 0, 0),
         struct.pack("<8B", 4, 2, 0, 4, 0, 0, 0, 0),  # how long those blocks are
         struct.pack("<HHHHBBBBBHBI", C2_NONE, C3_NONE, 0, 0, 0, 0, 0, 0, CENTURY, legacy, 0, flags),
-        _port(RESET_PORT, 8) + struct.pack("<BHBQQ", RESET_VALUE, 0, 0, facs, dsdt),
+        _port(RESET_PORT, 8) + struct.pack("<BHBQQ", RESET_VALUE, 0, 0, 0, dsdt),
         _port(PM_BLOCK, 32) + none,  # the same blocks as above, in 64 bits
         _port(PM_BLOCK + 4, 16) + none + none,
         _port(PM_BLOCK + 8, 32) + none + none,

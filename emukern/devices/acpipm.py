@@ -15,8 +15,8 @@ SECOND = 1_000_000_000
 PORTS = 12
 STATUS, ENABLE, CONTROL, TIMER = 0, 2, 4, 8
 TIMER_MASK, TIMER_TOP = 0xFF_FFFF, 0x80_0000  # 24 bits; a change of the top one is an event
-TIMER_EVENT, GLOBAL_EVENT, POWER_BUTTON = 0x0001, 0x0020, 0x0100
-EVENTS = TIMER_EVENT | GLOBAL_EVENT | POWER_BUTTON
+TIMER_EVENT, POWER_BUTTON = 0x0001, 0x0100
+EVENTS = 0x0721  # what can be enabled: timer, global lock, power button, sleep button, clock; most never happen
 SCI_ENABLED, SLEEP_TYPE, SLEEP = 0x0001, 0x1C00, 0x2000
 S5_TYPE = 0  # of `SLEEP_TYPE`
 
