@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from emukern import __version__
-from emukern.commands import boot, modinfo, run, samples, sweep
+from emukern.commands import boot, cache, modinfo, run, samples, sweep
 from emukern.errors import EmukernError, GuestOops, GuestPanic, UsageError
 
-COMMANDS = {"boot": boot, "run": run, "sweep": sweep, "modinfo": modinfo, "samples": samples}
+COMMANDS = {"boot": boot, "run": run, "sweep": sweep, "modinfo": modinfo, "samples": samples, "cache": cache}
 INTERNAL = 70  # EX_SOFTWARE
 PANIC = 134
 INTERRUPTED = 130

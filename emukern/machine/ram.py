@@ -114,8 +114,11 @@ class Ram:
     def save(self) -> RamImage:
         """An image of the content now."""
         if self._private:
+            touched = self.touched()
+            if not touched:
+                return self.image
             image, before = RamImage(self.size), 0
-            for start, end in [*self.touched(), (self.size, self.size)]:
+            for start, end in [*touched, (self.size, self.size)]:
                 image.copy(self.image, before, start)
                 image.write(self.bytes[start:end], start)
                 before = end
