@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from emukern.errors import ImageError
 
 if TYPE_CHECKING:
-    from emukern.kmod.symbols import Symbol
     from emukern.linux.image import KernelImage
     from emukern.linux.kallsyms import Kallsyms
+    from emukern.linux.ksymtab import ExportTable
 
 # The body of a system call that nothing but our agent makes; its first instruction is where a guest parks.
 PARK = ("__x64_sys_getppid", "__riscv_sys_getppid", "__se_sys_getppid", "__do_sys_getppid", "sys_getppid")
@@ -25,7 +25,7 @@ class Facts:
     release: str
     banner: str
     symbols: Kallsyms = field(repr=False)
-    exports: dict[str, Symbol] = field(repr=False)
+    exports: ExportTable = field(repr=False)
     btf: tuple[int, int]  # first and last + 1
     linear: tuple[tuple[int, int, int], ...]  # (address, size, physical) of the image's segments
     park: int
@@ -44,7 +44,7 @@ def _first(symbols: Kallsyms, names: tuple[str, ...], what: str, release: str) -
     raise ImageError(f"the kernel {release} has no {what} ({', '.join(names)}): emukern cannot work with it")
 
 
-def gather(image: KernelImage, symbols: Kallsyms, exports: dict[str, Symbol]) -> Facts:
+def gather(image: KernelImage, symbols: Kallsyms, exports: ExportTable) -> Facts:
     """The facts of an image."""
     start, stop = symbols.address("__start_BTF"), symbols.address("__stop_BTF")
     if start is None or stop is None:

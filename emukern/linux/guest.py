@@ -17,14 +17,15 @@ from emukern.event import Break, Event, Hypercall, Return
 from emukern.guest import Completed, argument, module_bytes
 from emukern.linux import agent as commands
 from emukern.linux import snapshot
-from emukern.linux.machine import Machine, Stop
+from emukern.linux.machine import NO_QUOTA, Machine, Stop
 
 if TYPE_CHECKING:
     from emukern.kernel.log import Record
     from emukern.linux.depends import ModuleTree
     from emukern.linux.facts import Facts
 
-CALL_LIMIT = 300_000_000_000  # ns of virtual time after which a called function is said to hang
+# A called function hangs when it does not come back within so much virtual time (ns), or so many executed blocks.
+CALL_LIMIT, CALL_BLOCKS = 600_000_000_000, 2_000_000_000
 RED_ZONE = 512  # bytes below the parked process's stack pointer that are left alone
 GFP_KERNEL = 0xCC0
 ERRORS_FROM = (1 << 64) - 4095  # from here on a result is a negative errno
@@ -50,6 +51,7 @@ class LinuxGuest:
         self.parked = False
         self.loaded: dict[str, Any] = {}  # what our loader knows of the modules it loaded
         self.overrides: dict[int, Callable[[], None]] = {}
+        self.call_blocks = CALL_BLOCKS
         self._records: list[Record] = []
         self.find_tree: Callable[[], ModuleTree] | None = None
 
@@ -72,11 +74,11 @@ class LinuxGuest:
 
     # Time.
 
-    def _until(self, done: Callable[[Event], bool], limit: int | None = None) -> Stop:
-        """Run, answering what programs ask for, to an event that `done` is true for, or to `limit`."""
+    def _until(self, done: Callable[[Event], bool], limit: int | None = None, blocks: int = NO_QUOTA) -> Stop:
+        """Run, answering what programs ask for, to an event that `done` is true for, or to a limit as in `run`."""
         machine = self.machine
         while True:
-            stop = machine.run(limit)
+            stop = machine.run(limit, blocks)
             event = stop.event
             if event is None:
                 return stop
@@ -128,10 +130,10 @@ class LinuxGuest:
             raise UsageError(f"kernel {self.release} has no symbol {name}")
         return int(value)
 
-    def call(self, function: str | SupportsIndex, *args: SupportsIndex, limit: int = CALL_LIMIT) -> int:
+    def call(self, function: str | SupportsIndex, *args: SupportsIndex) -> int:
         """Call a kernel function by name or address; its result register, unsigned 64 bits.
 
-        Raises GuestOops when it died or did not come back within `limit` ns of virtual time.
+        Raises GuestOops when it died or does not come back.
         """
         address = self.address(function) if isinstance(function, str) else function.__index__()
         self.park()
@@ -142,7 +144,8 @@ class LinuxGuest:
         platform.call(address, [a.__index__() & (1 << 64) - 1 for a in args], before[registers.sp] - RED_ZONE)
         stop = self._until(
             lambda event: isinstance(event, Return) or self.agent.died != died,
-            self.machine.clock.now + limit,
+            self.machine.clock.now + CALL_LIMIT,
+            self.machine.clock.blocks + self.call_blocks,
         )
         if not isinstance(stop.event, Return):
             raise GuestOops(self._why(stop, function))
@@ -184,7 +187,7 @@ class LinuxGuest:
     def execute(self, argv: list[str]) -> Completed:
         """Run a program and wait for it; its output is what it writes to descriptors 1 and 2."""
         self.parked = False
-        self.agent.commands.append(commands.Exec(tuple(argv), capture=True))
+        self.agent.commands.append(commands.Exec(tuple(argv)))
         self.park()
         result = self.agent.results.pop()
         if isinstance(result, Exception):

@@ -144,14 +144,15 @@ class Machine:
         """Put a kernel into RAM and the CPU at its entry."""
         self.platform.load(image, cmdline, initrd)
 
-    def run(self, limit: int | None = None) -> Stop:
-        """Run to the next event that is the caller's business, at most to the virtual time `limit` (ns)."""
+    def run(self, limit: int | None = None, blocks: int = NO_QUOTA) -> Stop:
+        """Run to the next event that is the caller's business, at most to the virtual time `limit` (ns) or until
+        the block clock says `blocks`."""
         while True:
             if self.power.state != "on":
                 return Stop(self.power.state)
-            event = self._step(limit)
+            event = self._step(limit, blocks)
             if event is None:
-                if limit is not None and self.clock.now >= limit:
+                if (limit is not None and self.clock.now >= limit) or self.clock.blocks >= blocks:
                     return Stop("limit")
             elif isinstance(event, Idle):
                 if not self._wait(limit):
@@ -161,7 +162,7 @@ class Machine:
             else:
                 return Stop("event", event)
 
-    def _step(self, limit: int | None) -> Event | None:
+    def _step(self, limit: int | None, blocks: int) -> Event | None:
         """Run the CPU to its next stop and settle it."""
         state, platform = self.cpu.state, self.platform
         self._expire()
@@ -171,7 +172,8 @@ class Machine:
         deadline = self.changes.deadline = self.board.deadline()
         if limit is not None and (deadline is None or limit < deadline):
             deadline = limit
-        state.deadline = state.blocks + self.clock.blocks_until(deadline) if deadline is not None else NO_QUOTA
+        until = state.blocks + self.clock.blocks_until(deadline) if deadline is not None else NO_QUOTA
+        state.deadline = min(until, blocks)
         self._start = self.cpu.pc
         error = self.cpu.run(0 if state.waiting else state.deadline)
         self.clock.blocks = state.blocks

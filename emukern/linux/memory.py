@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emukern.errors import GuestFault
 from emukern.machine.memory import Memory
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NOWHERE = 1 << 64
 
 
-def _no_table(*_: int) -> int:
+def _no_table(*_: int) -> Any:
     raise AssertionError("page tables of this machine belong to its kernel")
 
 

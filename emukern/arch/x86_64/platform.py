@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from emukern.machine.cpu import Cpu
 
 BP, CMDLINE, GDT, RNG_SEED = 0x8E000, 0x8D000, 0x8F000, 0x8C000  # physical, below 640 KiB
-IDENTITY = 0x98000  # 6 pages of page tables that map 4 GiB to themselves; the kernel is told to leave them alone
+# Page tables that map 4 GiB to themselves; the kernel is told to leave them alone.
+IDENTITY, IDENTITY_SIZE = 0x98000, 0x6000
+USABLE, RESERVED = 1, 2  # kinds of memory in the e820 map
 CMDLINE_MAX = 0x7FF
 INITRD_ALIGN = 0x1000
 # Segment descriptor words as the engine caches them, and the bits of its hflags that follow from them.
@@ -36,6 +38,15 @@ DEBUG, BREAKPOINT, INVALID_OPCODE, DOUBLE_FAULT, PROTECTION, PAGE_FAULT = 1, 3, 
 HYPERCALL_VECTOR = 0xF3
 SETUP_RNG_SEED = 9
 RETURN_ADDRESS = 0xFFFF_FFFF_FFF0_0000  # between the fixmap and the top: nothing is ever mapped there
+
+
+def _without(entry: tuple[int, int, int], start: int, size: int) -> list[tuple[int, int, int]]:
+    """An entry of the memory map, in which [start, start + size) is reserved."""
+    address, length, kind = entry
+    if kind != USABLE or not address <= start < start + size <= address + length:
+        return [entry]
+    end = start + size
+    return [(address, start - address, USABLE), (start, size, RESERVED), (end, address + length - end, USABLE)]
 
 
 class Platform:
@@ -120,8 +131,9 @@ class Platform:
         seed = bytes(range(32))  # the kernel's random numbers are the same on every boot
         self.cpu.ram.bytes[RNG_SEED : RNG_SEED + 48] = struct.pack("<QII", 0, SETUP_RNG_SEED, 32) + seed
         struct.pack_into("<Q", page, 0x250, RNG_SEED)
-        page[0x1E8] = len(self.board.e820)
-        for i, (address, length, kind) in enumerate(self.board.e820):
+        ranges = [part for entry in self.board.e820 for part in _without(entry, IDENTITY, IDENTITY_SIZE)]
+        page[0x1E8] = len(ranges)
+        for i, (address, length, kind) in enumerate(ranges):
             struct.pack_into("<QQI", page, 0x2D0 + 20 * i, address, length, kind)
         return bytes(page)
 
