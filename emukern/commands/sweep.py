@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
     if not tree.is_dir():
         raise UsageError(f"there is no module tree at {tree}")
     items = items_of(options.where, tree)
-    recipe = recipe_of(options, tree, items[0].file)
-    with results_in(options.json, recipe.digest(), items) as results:
+    recipe = recipe_of(options, tree, items[0].file).sealed()
+    with results_in(options.json, recipe.machine, items) as results:
         spent = fill(results, recipe, options)
         show(Summary.of(results.in_order()), spent)
     return 0

@@ -113,7 +113,6 @@ class Crew:
         self, recipe: Recipe, items: Iterable[Item], jobs: int, program: tuple[str, ...], patience: float
     ) -> None:
         self.recipe, self.jobs, self.program, self.patience = recipe, jobs, program, patience
-        self.machine = recipe.digest()
         self.queue = deque(items)
         self.workers: list[Worker] = []
         self.tried: dict[Item, int] = {}
@@ -185,7 +184,7 @@ class Crew:
         if kind == "crash" and self.tried[item] < TRIES:
             self.queue.appendleft(item)
         else:
-            lost = result(self.machine, item.path, outcome=kind, reason=f"the worker process {why}")
+            lost = result(self.recipe.machine, item.path, outcome=kind, reason=f"the worker process {why}")
             yield item, lost, time.monotonic() - worker.since
 
     def _forget(self, worker: Worker) -> None:

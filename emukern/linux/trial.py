@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Recipe:
     """All it takes to boot the guest that the modules are tried on, in any process. Paths are absolute.
 
     Without `kernel` it is the tiny kernel for `arch`. `memory` in bytes. `limit`: virtual seconds without a pause after
-    which code is said to hang.
+    which code is said to hang. `machine`: what `sealed` found it to be, for every result to say so.
     """
 
     tree: str
@@ -41,14 +41,21 @@ class Recipe:
     arch: str = "x86_64"
     memory: int | None = None
     limit: float | None = None
+    machine: str = ""
+
+    def sealed(self) -> Recipe:
+        """The same, with the digest of what the kernel and emukern are now."""
+        return replace(self, machine=self.digest())
 
     def digest(self) -> str:
-        """16 hexadecimal digits that stand for the kernel, the machine and this version of emukern."""
+        """16 hexadecimal digits that stand for the kernel, the machine and this very emukern."""
         from emukern import __version__
         from emukern.kernel.bootinfo import built
+        from emukern.linux import sources
 
         image = Path(self.kernel).read_bytes() if self.kernel else built(self.arch, "kernel.elf")
-        machine = (sha256(image).hexdigest(), self.memory, self.limit, __version__)
+        emukern = sources.digest() or __version__
+        machine = (sha256(image).hexdigest(), self.memory, self.limit, emukern)
         return sha256(repr(machine).encode()).hexdigest()[:16]
 
     def boot(self) -> Any:
@@ -88,7 +95,7 @@ class Bench:
     """A guest that is put back as it was before each module."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.machine = recipe.digest()
+        self.machine = recipe.machine
         self.tree = open_tree(Path(recipe.tree), indexes())
         self.guest = recipe.boot()
         self._fresh = self.guest.save()
