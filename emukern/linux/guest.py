@@ -125,10 +125,18 @@ class LinuxGuest:
         """Address of a symbol of the kernel or of a loaded module, exported or not."""
         value = self.facts.symbols.address(name)
         if value is None:
-            value = next((at for m in self.loaded.values() if (at := m.symbols.address_of(name))), None)
-        if value is None:
-            raise UsageError(f"kernel {self.release} has no symbol {name}")
+            value = self.module_symbol(name)
+        if not value:
+            raise UsageError(f"neither the kernel {self.release} nor a module has a symbol {name}")
         return int(value)
+
+    def module_symbol(self, name: str) -> int:
+        """Address of a loaded module's symbol, SYMBOL or MODULE:SYMBOL; 0 when there is none."""
+        text = self.alloc(name.encode() + b"\0")
+        try:
+            return self.call("module_kallsyms_lookup_name", text)
+        finally:
+            self.free(text)
 
     def call(self, function: str | SupportsIndex, *args: SupportsIndex) -> int:
         """Call a kernel function by name or address; its result register, unsigned 64 bits.
@@ -223,7 +231,7 @@ class LinuxGuest:
 
     # Modules.
 
-    def insmod(self, module: str | Path | bytes, params: str = "", *, via: str = "loader", **values: object) -> Any:
+    def insmod(self, module: str | Path | bytes, params: str = "", *, via: str = "kernel", **values: object) -> Any:
         """Load a module. `via` "loader": ours places it; "kernel": the kernel's own init_module, from a program.
 
         Raises ModuleError with the kernel's errno.
@@ -231,14 +239,14 @@ class LinuxGuest:
         blob = module if isinstance(module, bytes) else module_bytes(str(module), self.arch)
         text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
         if via == "kernel":
-            return self._init_module(blob, text)
+            from emukern.kmod.file import parse
+
+            self._errno(commands.InitModule(blob, text))
+            return LinuxModule(self, parse(blob, self.machine.arch.e_machine, plain=True).name)
         from emukern.linux import loader
 
         self.park()
-        return loader.load(self, blob, text)
-
-    def _init_module(self, blob: bytes, params: str) -> None:
-        self._errno(commands.InitModule(blob, params))
+        return LinuxModule(self, loader.load(self, blob, text))
 
     def _errno(self, command: Any) -> None:
         """Have the agent make a system call; raises ModuleError with what the kernel answered and last said."""
@@ -283,6 +291,25 @@ class LinuxGuest:
         self.parked = saved.parked
         self.loaded = dict(saved.loaded)
         del self._records[saved.records :]
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxModule:
+    """A loaded module of a guest."""
+
+    guest: LinuxGuest
+    name: str
+
+    def address(self, symbol: str) -> int:
+        """Address of a function or variable of the module, exported or not."""
+        value = self.guest.module_symbol(f"{self.name}:{symbol}")
+        if not value:
+            raise UsageError(f"module {self.name} has no symbol {symbol}")
+        return value
+
+    def call(self, symbol: str, *args: SupportsIndex) -> int:
+        """Call a function of the module; returns its 64-bit result, unsigned."""
+        return self.guest.call(self.address(symbol), *args)
 
 
 def _dies(text: str) -> bool:
