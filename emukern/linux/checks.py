@@ -67,10 +67,10 @@ class Belongings:
     def left_in(self, guest: Any, name: str) -> list[str]:
         """What is there after the module `name` was removed that was not there before it came."""
         after = Belongings(guest)
-        found = [f"leak: {name} is still loaded"] if name in after.references else []
+        found = [f"left: {name} is still loaded"] if name in after.references else []
         if after.references.keys() == self.references.keys():  # else others have come, and hold what they need
             more = {other: count - self.references[other] for other, count in after.references.items()}
-            found += [f"leak: {count} references to {other}" for other, count in more.items() if count > 0]
+            found += [f"left: {count} references to {other}" for other, count in more.items() if count > 0]
         new = after.blocks.items() - self.blocks.items()
         found += sorted(f"leak: {size} bytes of {who}" for _, (size, who) in new if who.endswith(f"[{name}]"))
         return found

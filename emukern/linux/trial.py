@@ -60,17 +60,20 @@ class Recipe:
 
     def boot(self) -> Any:
         """The guest."""
-        memory: dict[str, Any] = {} if self.memory is None else {"memory": self.memory}
+        from emukern.machine.clock import NS_PER_BLOCK
+
+        options: dict[str, Any] = {} if self.memory is None else {"memory": self.memory}
+        blocks = None if self.limit is None else max(1, round(self.limit * 1_000_000_000) // NS_PER_BLOCK)
         if self.kernel is not None:
             from emukern.linux.boot import boot as boot_image
 
-            return boot_image(self.kernel, modules=self.tree, **memory)
+            borrowed = boot_image(self.kernel, modules=self.tree, **options)
+            borrowed.call_blocks = blocks or borrowed.call_blocks
+            return borrowed
         from emukern.guest import boot
-        from emukern.machine.clock import NS_PER_BLOCK
 
-        guest = boot(self.arch, **memory)
-        if self.limit is not None:
-            guest.k.lockup_blocks = max(1, round(self.limit * 1_000_000_000) // NS_PER_BLOCK)
+        guest = boot(self.arch, **options)
+        guest.k.lockup_blocks = blocks or guest.k.lockup_blocks
         return guest
 
 

@@ -96,6 +96,6 @@ def test_a_kernel_that_never_unloads_counts_nothing():
 def test_what_a_module_leaves_behind():
     before = Belongings(Guest(ecc=1, dh=2))
     assert before.left_in(Guest(ecc=1, dh=2), "mine") == []
-    assert before.left_in(Guest(ecc=2, dh=1), "mine") == ["leak: 1 references to ecc"]
-    assert before.left_in(Guest(ecc=1, dh=2, mine=1), "mine") == ["leak: mine is still loaded"]
+    assert before.left_in(Guest(ecc=2, dh=1), "mine") == ["left: 1 references to ecc"]
+    assert before.left_in(Guest(ecc=1, dh=2, mine=1), "mine") == ["left: mine is still loaded"]
     assert before.left_in(Guest(ecc=9, dh=2, other=1), "mine") == []  # the other one may well need it
