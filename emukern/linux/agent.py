@@ -160,7 +160,7 @@ class Agent:
     """
 
     __slots__ = ("__dict__", "modules", "options")
-    modules: ModuleTree | Callable[[], ModuleTree] | None
+    modules: ModuleTree | Callable[[], ModuleTree | None] | None
     options: dict[str, str]
 
     def __init__(self) -> None:
@@ -242,10 +242,9 @@ class Agent:
                 return _strings("folder", path, mode)
             case Link(path, target):
                 return _strings("link", path, target)
-            case InitModule(image, params, None):
-                return _strings("insmod", *self._offer(image), params)
-            case InitModule(image, params, int(flags)):
-                return _strings("finsmod", *self._offer(image), params, flags)
+            case InitModule(image, params, flags):
+                how = ("insmod", ()) if flags is None else ("finsmod", (flags,))
+                return _strings(how[0], *self._offer(image), params, *how[1])
             case DeleteModule(name, flags):
                 return _strings("rmmod", name, flags)
             case PowerOff(status):

@@ -54,6 +54,7 @@ class LinuxGuest:
         self.call_blocks = CALL_BLOCKS
         self._records: list[Record] = []
         self.find_tree: Callable[[], ModuleTree] | None = None
+        self.agent.modules = self._modprobe_tree
 
     @property
     def arch(self) -> str:
@@ -71,6 +72,13 @@ class LinuxGuest:
         if self.find_tree is None:
             raise UsageError("no module tree was given")
         return self.find_tree()
+
+    def _modprobe_tree(self) -> ModuleTree | None:
+        """What modprobe in the guest sees."""
+        try:
+            return self.tree
+        except UsageError:
+            return None
 
     # Time.
 
