@@ -18,6 +18,7 @@ TIME_REGISTERS = (SECONDS, MINUTES, HOURS, WEEKDAY, DAY, MONTH, YEAR, CENTURY)
 UIP = 0x80  # of A: the time changes within 244 µs
 NORMAL_RATE = 0x26  # of A: 32768 Hz crystal, periodic interrupts at 1024 Hz
 SET, PERIODIC, ALARM, UPDATE, BINARY, HOURS24 = 0x80, 0x40, 0x20, 0x10, 0x04, 0x02  # of B; C has the same flags
+EVENTS = PERIODIC | ALARM | UPDATE
 INTERRUPT = 0x80  # of C
 VALID_TIME = 0x80  # of D: the battery is fine
 PM, ANY = 0x80, 0xC0  # of hours; of alarm registers: whatever the time
@@ -133,7 +134,10 @@ class Mc146818:
     @property
     def deadline(self) -> int | None:
         """When the next enabled interrupt comes, in virtual ns."""
-        enabled, running = self._memory[SETTINGS] & ~self._flags, not self._stopped()
+        enabled = self._memory[SETTINGS] & ~self._flags & EVENTS
+        if not enabled:
+            return None
+        running = not self._stopped()
         times: list[int] = []
         if enabled & PERIODIC and self._period():
             times.append(self._next_period(self._settled))
@@ -163,7 +167,7 @@ class Mc146818:
         self._signal()
 
     def _signal(self) -> None:
-        self._irq.set(bool(self._flags & self._memory[SETTINGS] & (PERIODIC | ALARM | UPDATE)))
+        self._irq.set(bool(self._flags & self._memory[SETTINGS] & EVENTS))
 
     # Ports.
 
@@ -174,7 +178,7 @@ class Mc146818:
         index, now = self._index, self._time.now
         if index == FLAGS:
             self._settle(now)
-            value = self._flags | (INTERRUPT if self._flags & self._memory[SETTINGS] & 0x70 else 0)
+            value = self._flags | (INTERRUPT if self._flags & self._memory[SETTINGS] & EVENTS else 0)
             self._flags = 0
             self._signal()
             return value

@@ -11,13 +11,14 @@ from typing import Any
 from emukern.devices import acpi, acpipm, i8042, i8254, i8259, i82078, mc146818, pci, piix
 from emukern.devices.bus import Bus
 from emukern.devices.uart16550 import Uart16550
+from emukern.errors import UsageError
 
 COM1, COM1_PORTS = 0x3F8, 8
 PORT_61 = 0x61
 TIMER_IRQ, KEYBOARD_IRQ, COM1_IRQ, FLOPPY_IRQ, RTC_IRQ, MOUSE_IRQ = 0, 1, 4, 6, 8, 12
 LOW_END, BIOS = 0x9_FC00, 0xF_0000  # where firmware keeps its data and itself
 MIB = 1 << 20
-LOW_RAM_MAX = 0xC000_0000
+LEAST_RAM, MOST_RAM = 2 * MIB, acpi.PCI_HOLE[0]
 ROM, FOUR_GIB = 0xFFFC_0000, 0x1_0000_0000
 USABLE, RESERVED = 1, 2  # kinds of memory in the e820 map
 
@@ -67,7 +68,12 @@ class Pc:
 
     def deadline(self) -> int | None:
         """When the next device wants to act, in virtual ns; None when none does."""
-        return min((at for device in self._timed if (at := device.deadline) is not None), default=None)
+        first: int | None = None
+        for device in self._timed:  # asked after each access to a device, hence no generator
+            at = device.deadline
+            if at is not None and (first is None or at < first):
+                first = at
+        return first
 
     def expire(self, now: int) -> None:
         """Let the devices whose time has come act."""
@@ -124,5 +130,10 @@ def _memory_map(top: int, memory: int) -> list[tuple[int, int, int]]:
 
 
 def build(time: Any, console: Any, power: Any, memory_bytes: int, epoch_ns: int) -> Pc:
-    """The board with its devices at reset; `epoch_ns` is what the clock says, in ns since 1970."""
+    """The board with its devices at reset; `epoch_ns` is what the clock says, in ns since 1970.
+
+    Raises UsageError when `memory_bytes` do not fit between the legacy area and the PCI bus's window.
+    """
+    if not LEAST_RAM <= memory_bytes <= MOST_RAM:
+        raise UsageError(f"the PC can have {LEAST_RAM // MIB} to {MOST_RAM // MIB} MiB of memory")
     return Pc(time, console, power, memory_bytes, epoch_ns)
