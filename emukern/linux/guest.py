@@ -51,6 +51,7 @@ class LinuxGuest:
         self.parked = False
         self.loaded: dict[str, Any] = {}  # what our loader knows of the modules it loaded
         self.overrides: dict[int, Callable[[], None]] = {}
+        self._watched: set[int] = set()
         self.call_blocks = CALL_BLOCKS
         self._records: list[Record] = []
         self.find_tree: Callable[[], ModuleTree] | None = None
@@ -111,12 +112,16 @@ class LinuxGuest:
         if self.parked:
             return
         self.agent.commands.append(commands.Park())
-        stop = self._until(lambda event: isinstance(event, Break), limit)
+        stop = self._until(lambda event: isinstance(event, Break) and self._at_rest(), limit)
         if stop.why == "limit":
             raise GuestPanic(f"the kernel did not reach user space\n{self._last_words()}")
         if stop.event is None:
             raise GuestPanic(self._last_words())
         self.parked = True
+
+    def _at_rest(self) -> bool:
+        """Is it our agent that came to the parking place?"""
+        return self.machine.cpu.pc == self.facts.park and self.agent.parking
 
     def _last_words(self) -> str:
         lines = list(self.machine.console.lines)
@@ -158,6 +163,8 @@ class LinuxGuest:
         before, pc = cpu.gpr[:], cpu.pc
         died = self.agent.died
         platform.call(address, [a.__index__() & (1 << 64) - 1 for a in args], before[registers.sp] - RED_ZONE)
+        if address in self.overrides:
+            self.overrides[address]()
         stop = self._until(
             lambda event: isinstance(event, Return) or self.agent.died != died,
             self.machine.clock.now + CALL_LIMIT,
@@ -213,6 +220,47 @@ class LinuxGuest:
     def shell(self, line: str) -> Completed:
         """Run a line in the guest's shell and wait for it."""
         return self.execute(["/bin/sh", "-c", line])
+
+    # Names and types.
+
+    @property
+    def mem(self) -> Any:
+        """The kernel's memory by virtual address."""
+        return self.machine.mem
+
+    @property
+    def symbols(self) -> Any:
+        """The kernel's own symbols."""
+        return self.facts.symbols
+
+    @cached_property
+    def percpu_base(self) -> int:
+        """What to add to a per-CPU symbol for the CPU's own copy."""
+        offsets = self.facts.symbols.address("__per_cpu_offset")
+        return int(self.mem.u64(offsets)) if offsets else 0
+
+    @cached_property
+    def kernel(self) -> Any:
+        """The kernel's names: `guest.kernel.init_task.comm`, `guest.kernel.strlen("abc")`."""
+        from emukern.linux.objects import TypedKernel
+
+        return TypedKernel(self)
+
+    def override(self, name: str) -> Callable[[Callable[..., Any]], Any]:
+        """Let a Python function stand in for the kernel function `name`, for whoever calls it:
+
+        @guest.override("clk_get")
+        def clk_get(dev, id): ...
+        """
+        from emukern.linux.override import Override
+
+        return lambda body: Override(self, name, body)
+
+    def watch(self, address: int) -> None:
+        """Stop at an address that has an override, whenever one is there."""
+        if address not in self._watched:
+            self._watched.add(address)
+            self.machine.break_at(address)
 
     # The kernel log.
 

@@ -268,6 +268,11 @@ class Platform:
         cpu.gpr[RA], cpu.gpr[SP] = self.RETURN_ADDRESS, sp
         cpu.pc = function
 
+    def leave(self, value: int) -> None:
+        """Return from the function whose first instruction is next, with `value`."""
+        self.cpu.gpr[A0] = value
+        self.cpu.pc = self.cpu.gpr[RA]
+
     def hypercall_result(self, value: int) -> None:
         """The answer to a hypercall."""
         self.cpu.gpr[A0] = value & WORD

@@ -315,6 +315,13 @@ class Platform:
         cpu.gpr[RSP] = sp
         cpu.pc = function
 
+    def leave(self, value: int) -> None:
+        """Return from the function whose first instruction is next, with `value`."""
+        cpu = self.cpu
+        sp = cpu.gpr[RSP]
+        cpu.pc = self.mem.u64(sp)
+        cpu.gpr[RSP], cpu.gpr[RAX] = sp + 8, value
+
     def hypercall_result(self, value: int) -> None:
         """The answer to a hypercall."""
         self.cpu.gpr[RAX] = value & 0xFFFF_FFFF_FFFF_FFFF
