@@ -1,0 +1,153 @@
+"""Our own way of loading a module into a borrowed kernel, at the end of which that kernel believes it did it itself.
+
+The steps are those of `load_module` (kernel/module/main.c), in its order. Done here: parsing, checks, layout, symbols,
+relocation, kallsyms, struct module. Done by the kernel's own functions: memory, alternatives and everything else its
+architecture patches, jump labels, static calls, tracepoints and types (its module notifiers), page permissions,
+parameters, sysfs, init, and unloading altogether. The time goes where it must: into the module's own code.
+
+A module that the kernel would not take is handed to the kernel's own loader, to be refused in its words.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emukern.elf import ElfError
+from emukern.errors import ModuleError
+from emukern.kmod.refusal import Refused
+from emukern.linux.loaded import Loaded, Present, present
+from emukern.linux.struct_module import Kernel, kernel_of
+from emukern.linux.unload import init_module, unload
+
+if TYPE_CHECKING:
+    from emukern.kmod.file import ModuleFile
+    from emukern.linux.placement import Placement, Style
+    from emukern.linux.publish import Formed
+
+KEPT = 24 << 20  # bytes of module files whose parsed form is kept
+WAIT = 30  # seconds for which a module that comes is waited for, as the kernel does (resolve_symbol_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What follows from a file alone: its `plain` bytes, what they say, where its parts go."""
+
+    plain: bytes
+    file: ModuleFile
+    placement: Placement
+
+
+_prepared: OrderedDict[tuple[bytes, Style], Prepared] = OrderedDict()
+
+
+def load(guest: Any, blob: bytes, params: str = "", flags: int = 0, name: str = "") -> Loaded:
+    """Load the module in `blob` with these parameters; `flags` are those of finit_module.
+
+    Raises ModuleError with the errno and the words of the kernel, and what `guest.call` raises when its code dies.
+    `name` is not used: a module for a kernel of its own always says its name.
+    """
+    kernel = kernel_of(guest)
+    guest.park()
+    formed = None if flags else _form(kernel, blob)  # forcing is the kernel's business
+    if formed is None:
+        return _by_the_kernel(kernel, blob, params, flags)
+    from emukern.linux import publish
+
+    seen = guest.dmesg()[-1:]
+    address = publish.publish(formed, params, lambda number: _failed(guest, number, seen[0].seq if seen else -1))
+    found = Loaded(kernel, formed.forming.file.name, address, formed.sections)
+    guest.loaded[found.name] = found
+    return found
+
+
+def _form(kernel: Kernel, blob: bytes) -> Formed | None:
+    """Everything before the kernel learns of the module; None when it would not take it."""
+    try:
+        return _formed(kernel, blob)
+    except (Refused, ElfError):
+        return None
+
+
+def _formed(kernel: Kernel, blob: bytes) -> Formed:
+    from emukern.linux import acceptance, signature
+    from emukern.linux.forming import Forming
+    from emukern.linux.publish import Formed
+
+    prepared = prepare(kernel, blob)
+    file = prepared.file
+    modules = _settled(kernel, file, present(kernel))
+    acceptance.check_kernel(kernel, file, modules)
+    forming = Forming(kernel, file, prepared.placement)
+    try:
+        forming.allocate()
+        resolver = acceptance.resolver(kernel, file, modules, forming.percpu)
+        layout, content = forming.fill(resolver.values(forming.layout), kernel.guest.machine.arch.relocations)
+        signed = signature.check(kernel, prepared.plain)
+    except ModuleError:
+        forming.give_back()
+        raise
+    users = {one.name: one.address for one in modules}
+    return Formed(forming, layout, content, resolver, [users[name] for name in resolver.module.uses], signed)
+
+
+def prepare(kernel: Kernel, blob: bytes) -> Prepared:
+    """Parse a file, or remember having done so. Raises Refused or ElfError."""
+    from emukern.kmod.compression import unpack
+    from emukern.kmod.file import parse
+    from emukern.linux.acceptance import check_file
+    from emukern.linux.placement import place
+
+    key = blob, kernel.style
+    if key in _prepared:
+        _prepared.move_to_end(key)
+        return _prepared[key]
+    try:
+        plain = unpack(blob)
+        file = parse(plain, kernel.guest.machine.arch.e_machine)
+    except Refused:
+        raise
+    except ModuleError as broken:  # not even unpacked
+        raise Refused(broken.errno) from None
+    check_file(kernel, file)
+    found = Prepared(plain, file, place(file, kernel.style))
+    _prepared[key] = found
+    while sum(len(known.plain) for known in _prepared.values()) > KEPT and len(_prepared) > 1:
+        _prepared.popitem(last=False)
+    return found
+
+
+def _settled(kernel: Kernel, file: ModuleFile, modules: list[Present]) -> list[Present]:
+    """Wait for those of the modules it needs that are still coming. The list as it is then."""
+    from emukern.kmod.module import State
+
+    for _ in range(WAIT * 10):
+        if not any(one.state is State.COMING and one.name in file.depends for one in modules):
+            break
+        kernel.guest.advance(0.1)
+        modules = present(kernel)
+    return modules
+
+
+def _by_the_kernel(kernel: Kernel, blob: bytes, params: str, flags: int) -> Loaded:
+    """Have the kernel's own loader decide. Raises ModuleError with its errno and its last words."""
+    guest = kernel.guest
+    before = {one.address for one in present(kernel)}
+    init_module(guest, blob, params, flags)
+    new = [one for one in present(kernel) if one.address not in before]
+    if not new:
+        raise ModuleError(errno.ENOENT, "the module is gone again")
+    found = Loaded(kernel, new[0].name, new[0].address)
+    guest.loaded[found.name] = found
+    return found
+
+
+def _failed(guest: Any, number: int, seen: int) -> ModuleError:
+    """The error for what the kernel answered, with the last it said since record `seen`."""
+    texts = [record.text for record in guest.dmesg() if record.seq > seen]
+    return ModuleError(number, texts[-1] if texts else "")
+
+
+__all__ = ["Loaded", "load", "prepare", "unload"]
