@@ -188,6 +188,7 @@ class Machine:
         if error and state.kind == self.cpu.NONE:
             return Stuck(f"the CPU stopped at {self.cpu.pc:#x}: {hooks.error_text(error)}")
         event: Event | None = platform.exit(state.kind, state.number)
+        self.clock.blocks = state.blocks  # some exits take time
         return event
 
     def _expire(self) -> None:

@@ -5,6 +5,7 @@ Devices keep their identity, for hooks and each other hold on to them; only what
 
 from __future__ import annotations
 
+import ctypes
 import io
 import pickle
 from dataclasses import dataclass
@@ -56,14 +57,18 @@ def pack(machine: Machine) -> bytes:
     parts, fixed = machine.parts(), _fixed(machine)
     file = io.BytesIO()
     names = {id(part): name for name, part in (parts | fixed).items()}
-    _Pickler(file, names).dump({name: vars(part) for name, part in parts.items()})
+    reads = bytes(machine.cpu.state.reads)  # when the native hook answers and when we do must not differ either
+    _Pickler(file, names).dump((reads, {name: vars(part) for name, part in parts.items()}))
     return file.getvalue()
 
 
 def unpack(machine: Machine, packed: bytes) -> None:
     """Put that state back."""
     parts = machine.parts()
-    for name, content in _Unpickler(io.BytesIO(packed), parts | _fixed(machine)).load().items():
+    reads, contents = _Unpickler(io.BytesIO(packed), parts | _fixed(machine)).load()
+    table = machine.cpu.state.reads
+    ctypes.memmove(table, reads, ctypes.sizeof(table))
+    for name, content in contents.items():
         held = vars(parts[name])
         held.clear()
         held.update(content)

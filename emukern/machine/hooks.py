@@ -46,7 +46,13 @@ def open_bus(cpu: Cpu, bus: Any, changed: Callable[[], None]) -> None:
                 return False
         return True
 
-    cpu.uc.hook_add(const.UC_HOOK_MEM_READ_UNMAPPED | const.UC_HOOK_MEM_WRITE_UNMAPPED, unmapped)
+    # A hook whose range covers RAM would send every store of the guest the slow way.
+    start, end = cpu.ram.base, cpu.ram.base + cpu.ram.size
+    for first, last in ((0, start - 1), (end, (1 << 64) - 1)):
+        if first <= last:
+            cpu.uc.hook_add(
+                const.UC_HOOK_MEM_READ_UNMAPPED | const.UC_HOOK_MEM_WRITE_UNMAPPED, unmapped, None, first, last
+            )
 
 
 def failure(cpu: Cpu) -> BaseException | None:
