@@ -187,9 +187,7 @@ class LinuxGuest:
             return f"{name} did not come back in time; the CPU is at {place}"
         if stop.why in ("reset", "poweroff"):
             return self._last_words()
-        texts = [record.text for record in self.dmesg()]
-        start = next((i for i in reversed(range(len(texts))) if _dies(texts[i])), max(0, len(texts) - 3))
-        return "\n".join(texts[start:]) or f"{name} did not come back"
+        return "\n".join(_report([record.text for record in self.dmesg()])) or f"{name} did not come back"
 
     def alloc(self, data: bytes | int) -> int:
         """kmalloc a block of `data` bytes, zeroed, or one that holds `data`."""
@@ -287,43 +285,44 @@ class LinuxGuest:
 
     # Modules.
 
-    def insmod(self, module: str | Path | bytes, params: str = "", *, via: str = "kernel", **values: object) -> Any:
+    def insmod(self, module: str | Path | bytes, params: str = "", *, via: str = "loader", **values: object) -> Any:
         """Load a module. `via` "loader": ours places it; "kernel": the kernel's own init_module, from a program.
 
         Raises ModuleError with the kernel's errno.
         """
         blob = module if isinstance(module, bytes) else module_bytes(str(module), self.arch)
         text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
-        if via == "kernel":
-            from emukern.kmod.file import parse
-
-            self._errno(commands.InitModule(blob, text))
-            return LinuxModule(self, parse(blob, self.machine.arch.e_machine, plain=True).name)
         from emukern.linux import loader
 
         self.park()
-        return LinuxModule(self, loader.load(self, blob, text))
+        if via == "kernel":
+            return LinuxModule(self, loader.by_the_kernel(self, blob, text).name)
+        return LinuxModule(self, loader.load(self, blob, text).name)
 
-    def _errno(self, command: Any) -> None:
-        """Have the agent make a system call; raises ModuleError with what the kernel answered and last said."""
-        seen = len(self.dmesg())
+    def rmmod(self, name: str) -> None:
+        """Unload a module, whoever loaded it. Raises ModuleError with the kernel's errno."""
+        from emukern.linux import unload
+
+        unload.unload(self, name)
+
+    def system_call(self, command: Any) -> None:
+        """Have the agent make a system call. Raises ModuleError with the kernel's errno and its last words about it,
+        GuestOops when the kernel killed the agent for it."""
+        since = self.last_record()
         self.parked = False
         self.agent.commands.append(command)
         self.park()
-        number = self.agent.results.pop().status
-        if number:
-            texts = [record.text for record in self.dmesg()[seen:]]
-            raise ModuleError(number, texts[-1] if texts else "")
+        result = self.agent.results.pop()
+        texts = [record.text for record in self.dmesg() if record.seq > since]
+        if isinstance(result, commands.Died):
+            raise GuestOops("\n".join(_report(texts)) or "the agent was killed")
+        if result.status:
+            raise ModuleError(result.status, texts[-1] if texts else "")
 
-    def rmmod(self, name: str) -> None:
-        """Unload a module. Raises ModuleError with the kernel's errno."""
-        if name in self.loaded:
-            from emukern.linux import loader
-
-            self.park()
-            loader.unload(self, name)
-        else:
-            self._errno(commands.DeleteModule(name))
+    def last_record(self) -> int:
+        """The sequence number of the newest record in the kernel log, -1 when there is none."""
+        records = self.dmesg()
+        return records[-1].seq if records else -1
 
     def lsmod(self) -> list[tuple[str, int, list[str]]]:
         """Name, size in bytes and users of each module, newest first, as lsmod shows them."""
@@ -366,6 +365,12 @@ class LinuxModule:
     def call(self, symbol: str, *args: SupportsIndex) -> int:
         """Call a function of the module; returns its 64-bit result, unsigned."""
         return self.guest.call(self.address(symbol), *args)
+
+
+def _report(texts: list[str]) -> list[str]:
+    """The last oops in the log, or its last lines."""
+    start = next((i for i in reversed(range(len(texts))) if _dies(texts[i])), max(0, len(texts) - 3))
+    return texts[start:]
 
 
 def _dies(text: str) -> bool:

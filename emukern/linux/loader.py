@@ -53,7 +53,7 @@ def load(guest: Any, blob: bytes, params: str = "", flags: int = 0, name: str = 
     guest.park()
     formed = None if flags else _form(kernel, blob)  # forcing is the kernel's business
     if formed is None:
-        return _by_the_kernel(kernel, blob, params, flags)
+        return by_the_kernel(guest, blob, params, flags)
     from emukern.linux import publish
 
     seen = guest.dmesg()[-1:]
@@ -131,15 +131,16 @@ def _settled(kernel: Kernel, file: ModuleFile, modules: list[Present]) -> list[P
     return modules
 
 
-def _by_the_kernel(kernel: Kernel, blob: bytes, params: str, flags: int) -> Loaded:
+def by_the_kernel(guest: Any, blob: bytes, params: str, flags: int = 0) -> Loaded:
     """Have the kernel's own loader decide. Raises ModuleError with its errno and its last words."""
-    guest = kernel.guest
+    kernel = kernel_of(guest)
     before = {one.address for one in present(kernel)}
     init_module(guest, blob, params, flags)
     new = [one for one in present(kernel) if one.address not in before]
     if not new:
         raise ModuleError(errno.ENOENT, "the module is gone again")
-    found = Loaded(kernel, new[0].name, new[0].address)
+    first = new[-1]  # the list has the newest first, and init may have asked for more
+    found = Loaded(kernel, first.name, first.address)
     guest.loaded[found.name] = found
     return found
 
@@ -150,4 +151,4 @@ def _failed(guest: Any, number: int, seen: int) -> ModuleError:
     return ModuleError(number, texts[-1] if texts else "")
 
 
-__all__ = ["Loaded", "load", "prepare", "unload"]
+__all__ = ["Loaded", "by_the_kernel", "load", "prepare", "unload"]
