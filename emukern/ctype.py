@@ -255,6 +255,7 @@ class LazyRecord(Record):
 
     def __getattr__(self, name: str) -> Any:
         if name == "align":
+            self.align = 1  # so that one that holds itself, which only damage makes, comes to an end
             self.align = max((one.type.align for one in self.fields), default=1)
         elif name in ("fields", "members"):
             describe, self.describe = self.describe, self._again

@@ -23,11 +23,13 @@ WIDTH = 100  # columns of a list of numbers
 def pointed(mem: Mem, type_: Pointer, addr: int) -> str:
     """A pointer and what it points at; the pointer alone when that cannot be read."""
     pointer, target = f"({type_}){addr:#x}", type_.target
+    if not addr:
+        return pointer
     try:
         if is_char(target):
             return f"{pointer} = {quoted(mem.cstr(addr, LONGEST_STRING))}"
         if _has_value(target):
-            return f"*{pointer} = {value(mem, target, mem.read(addr, target.size))}"
+            return f"*{pointer} = {_Printer(mem, mem.read(addr, target.size)).bare(target, 0, 0)}"
     except GuestFault:
         pass
     return pointer
@@ -46,7 +48,7 @@ def quoted(data: bytes) -> str:
 
 def is_char(type_: CType) -> bool:
     """Whether arrays of this are text."""
-    return isinstance(type_, Int) and type_.size == 1 and type_.name in ("char", "const char")
+    return isinstance(type_, Int) and type_.size == 1 and type_.name == "char"
 
 
 def _has_value(type_: CType) -> bool:
@@ -149,7 +151,7 @@ def _filled(texts: list[str]) -> list[str]:
     """Numbers joined to lines of WIDTH columns."""
     lines = [texts[0]]
     for text in texts[1:]:
-        if len(lines[-1]) + len(text) + 2 > WIDTH:
+        if len(lines[-1]) + len(text) + len(", ,") > WIDTH:
             lines.append(text)
         else:
             lines[-1] += f", {text}"

@@ -68,6 +68,28 @@ def test_arrays_decay(probe):
     assert (probe.name.str_(), probe.name[0], probe.name.bytes_(3)) == ("seven", ord("s"), b"sev")
 
 
+def test_arrays_know_their_length(probe):
+    assert (len(probe.name), len(probe.name.bytes_()), len(probe.more), len(probe.more.bytes_())) == (9, 9, 2, 32)
+    probe.name = "nine char"  # fills it: there is no NUL
+    assert probe.name.str_() == probe.name.string_() == "nine char"
+    assert probe.name == "nine char"
+    assert probe.name != b"nine"
+    assert probe.name == BASE + 7
+    assert [one.addr_ - BASE for one in probe.more] == [32, 48]
+    assert list(copy.copy(probe.name)) == list(b"nine char")
+    probe.name = "x"
+    assert (probe.name.str_(), probe.name.bytes_(3)) == ("x", b"x\0n")
+
+
+def test_lists(mem, probe):
+    links = [probe.link, *probe.more]
+    for one, following in zip(links, links[1:] + links[:1], strict=True):
+        one.next = following
+    entries = list(probe.link.list_entries_("struct ptr_link", "next"))
+    assert entries == links[1:]
+    assert str(entries[0].type_) == "struct ptr_link *"
+
+
 def test_anonymous_union(probe):
     probe.wide = 0x1234
     assert probe.first == 0x34
@@ -136,6 +158,19 @@ def test_wrong_names(probe, mem):
 
 def test_repr(probe):
     assert repr(probe) == "(struct ptr_probe *)0xffff888000001000"
+
+
+def test_print(probe, mem):
+    probe.name, probe.link.weight, probe.small = "me", 5, -1
+    assert str(probe.link).split() == [
+        *("*(struct", "ptr_link", "*)0xffff888000001010", "=", "{"),
+        *(".next", "=", "(struct", "ptr_link", "*)0x0,", ".weight", "=", "(int)5,", "}"),
+    ]
+    assert str(probe.name) == '(char [9])"me"'
+    assert str(probe.name + 1) == '(char *)0xffff888000001008 = "e"'
+    assert str(probe.address_of_("small")) == "*(s16 *)0xffff888000001004 = -1"
+    assert str(Ptr(mem, 8, "struct ptr_probe *")) == "(struct ptr_probe *)0x8"  # nothing is mapped there
+    assert str(Ptr(mem, BASE, "struct nobody *")) == "(struct nobody *)0xffff888000001000"
 
 
 @pytest.mark.parametrize("twin", [lambda p: pickle.loads(pickle.dumps(p)), copy.copy])

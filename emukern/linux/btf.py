@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DEEPEST = 64  # types inside one another; more is a loop
+MANY_NAMES = 300  # looked up: from then on an index of them all is cheaper
 MOST_MEMBERS = 1 << 17  # of one record with those of its anonymous members
 _SIZED = frozenset((Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.FLOAT, Kind.ENUM64, Kind.DATASEC))
 _TRANSPARENT = frozenset((Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG))
@@ -197,8 +198,10 @@ class Btf:
     def _parts(self, type_: int, width: int) -> Iterator[tuple[int, ...]]:
         """The `vlen` parts of a type, each of `width` words."""
         btf, at = self._at(type_)
-        start = at + 3
-        words = btf._words[start : start + (btf._words[at + 1] & 0xFFFFFF) * width].tolist()
+        count = btf._words[at + 1] & 0xFFFFFF
+        words = btf._words[at + 3 : at + 3 + count * width].tolist()
+        if len(words) != count * width:
+            raise ImageError(f"the type information is damaged: type {type_} is cut off")
         return zip(*[iter(words)] * width, strict=True)
 
     def enumerators(self, type_: int) -> list[tuple[str, int]]:
@@ -289,22 +292,30 @@ class Btf:
         """The first type of one of these kinds that is called `name`, a module's own first; 0 when there is none."""
         found = self._found.get((name, kinds))
         if found is None:
-            import numpy as np
-
-            names, own_kinds = self._columns()
-            where = np.nonzero(np.isin(names, self._string_offsets(name)))[0].tolist() if name else []
-            found = next((i + self._first for i in where if own_kinds[i] in kinds), 0)
-            if not found and self.base:
-                found = self.base.find(name, *kinds)
-            self._found[name, kinds] = found
+            look = self._search if len(self._found) < MANY_NAMES else self._from_indexes
+            found = self._found[name, kinds] = look(name, kinds)
         return found
+
+    def _search(self, name: str, kinds: tuple[int, ...]) -> int:
+        """`find` without any index: what one name costs is one pass over the strings and one over the types."""
+        names, own_kinds = self._columns()
+        for at in self._string_offsets(name) if name else ():
+            alike: list[int] = (names == at).nonzero()[0].tolist()
+            for i in alike:
+                if own_kinds[i] in kinds:
+                    return i + self._first
+        return self.base.find(name, *kinds) if self.base else 0
+
+    def _from_indexes(self, name: str, kinds: tuple[int, ...]) -> int:
+        found = [index[name] for kind in kinds if name in (index := self.names(kind))]
+        return min([id_ for id_ in found if id_ >= self._first] or found, default=0)
 
     def names(self, kind: int) -> dict[str, int]:
         """All types of a kind by name, a module's own instead of its kernel's; the first of several alike."""
         index = self._indexes.get(kind)
         if index is None:
             index = dict(self.base.names(kind)) if self.base else {}
-            index.update({self.name(id_): id_ for id_ in reversed(self._ids(kind))})
+            index.update({name: id_ for id_ in reversed(self._ids(kind)) if (name := self.name(id_))})
             self._indexes[kind] = index
         return index
 
