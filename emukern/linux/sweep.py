@@ -107,6 +107,7 @@ class Results:
         self.path, self.machine = path, machine
         self.wanted = {item.path: item for item in items}
         self.done: dict[str, dict[str, Any]] = {}
+        self._made = not path.exists()
         self._file = self._open()
         try:
             self._resume()
@@ -187,7 +188,9 @@ class Results:
             raise
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Let others have the file. One that was made for nothing goes."""
+        if self._made and not self.done:
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
 

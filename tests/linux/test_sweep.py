@@ -226,6 +226,12 @@ def test_wrong_usage(sweep, tmp_path):
         assert done.stderr.startswith("emukern: ")
         assert words in done.stderr
     assert sweep(tmp_path, "--json", tmp_path / "none" / "out").returncode == 1
+    done = sweep(tmp_path, "--kernel", tmp_path / "x.ko", "--json", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("emukern: ")
+    assert str(tmp_path / "x.ko") in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
