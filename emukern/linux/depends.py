@@ -327,9 +327,15 @@ class ModuleTree:
                 fresh.unlink(missing_ok=True)
 
 
+def index_folder() -> Path:
+    """Where the indexes of trees are kept, for nobody should spend seconds on what somebody else knows."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emukern" / "trees"
+
+
 def open_tree(root: Path, cache: Path | None = None) -> ModuleTree:
-    """The tree at `root`, the same object whenever it is asked for again in this process."""
-    return _opened(root, cache)
+    """The tree at `root`, the same object whenever it is asked for again in this process. Its index is kept in `cache`,
+    or else where all are."""
+    return _opened(root, cache or index_folder())
 
 
 _opened = lru_cache(maxsize=8)(ModuleTree)

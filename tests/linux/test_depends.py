@@ -259,6 +259,13 @@ def test_few_modules_are_not_cached(root, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+def test_index_is_kept_where_all_are(root, tmp_path, monkeypatch):
+    many(root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert open_tree(root).needs
+    assert len(list((tmp_path / "home/emukern/trees").iterdir())) == 1
+
+
 def test_tree_is_pickled_by_its_place(root):
     modules = open_tree(root)
     assert modules.needs
