@@ -71,6 +71,12 @@ class TypedKernel:
         own.update(_host=host, _types=types, _declared={}, _found={})
         own["_mem"] = TypedMem(host.mem, types, self._symbol_at)
 
+    @property
+    def mem_(self) -> Mem:
+        """Guest memory where names of types mean this kernel's: `Ptr(kernel.mem_, address, "struct x *")`."""
+        memory: Mem = self._mem
+        return memory
+
     def __repr__(self) -> str:
         return f"<names of a kernel with {self._types.btf.last} types>"
 

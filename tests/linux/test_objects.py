@@ -240,3 +240,38 @@ def test_stock_tables(stock):
     """Most of the commonly wanted names are there, each of its type."""
     found = [name for name in known() if hasattr(stock, name)]
     assert len(found) > 60, sorted(set(known()) - set(found))
+
+
+# Real kernels that run.
+
+
+def test_a_running_kernel(borrowed):
+    kernel = borrowed.kernel
+    assert kernel.init_task.comm == "swapper/0"
+    assert kernel.strlen("hello") == 5
+    assert kernel.find_task_by_vpid(1).comm == "init"
+    assert kernel.runqueues.idle == kernel.init_task
+    block = kernel.kmalloc(64, 0xCC0)
+    assert kernel.kfree(block) is None
+    kernel.panic_timeout = -5
+    assert kernel.panic_timeout == -5
+    assert kernel.kstrtoint("7x", 0, None) == -22
+
+
+def test_buffers_and_formats(borrowed):
+    buffer = bytearray(64)
+    kernel = borrowed.kernel
+    assert kernel.snprintf(buffer, len(buffer), "%s %d %pS", "text", -5, kernel.kfree) == len(buffer.rstrip(b"\0"))
+    assert buffer.startswith(b"text -5 kfree+0x0/0x")
+
+
+def test_tasks(borrowed):
+    tasks = borrowed.kernel.init_task.address_of_("tasks").list_entries_("struct task_struct", "tasks")
+    names = [task.comm.str_() for task in tasks]
+    assert names[:2] == ["init", "kthreadd"]
+    assert len(names) > 10
+
+
+def test_memory_for_pointers_of_ones_own(borrowed):
+    kernel = borrowed.kernel
+    assert Ptr(kernel.mem_, kernel.init_task, "struct task_struct *").comm == "swapper/0"

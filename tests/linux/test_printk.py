@@ -210,3 +210,22 @@ def test_kernels_without_such_a_log():
     damaged.mem.write(RING, struct.pack("<I", 60))
     with pytest.raises(ImageError, match="log is damaged"):
         damaged.ring().records()
+
+
+def test_a_running_kernel(borrowed):
+    records = borrowed.dmesg()
+    assert [record.seq for record in records] == list(range(len(records)))
+    assert any(record.text.startswith(f"Linux version {borrowed.release}") for record in records[:3])
+    assert [record.time_ns for record in records] == sorted(record.time_ns for record in records)
+    kernel = borrowed.kernel
+    kernel.printk("\0014emukern: two\nlines\n")
+    kernel.printk("\0016emukern: no end")
+    assert [(record.level, record.text) for record in borrowed.dmesg()[len(records) :]] == [(4, "emukern: two\nlines")]
+    kernel.printk("\001c, or is there\n")
+    assert borrowed.dmesg()[-1].text == "emukern: no end, or is there"
+
+
+def test_the_guest_reads_the_same(borrowed):
+    ours = [line for record in borrowed.dmesg() for line in record.formatted.split("\n")]
+    theirs = borrowed.shell("dmesg").output.splitlines()
+    assert theirs[: len(ours)] == ours
