@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emukern.devices import acpi, acpipm, i8042, i8254, i8259, i82078, mc146818, pci, piix
+from emukern.devices import acpi, acpipm, i8042, i8254, i8259, i82078, mc146818, pci, piix, smbios
 from emukern.devices.bus import Bus
 from emukern.devices.uart16550 import Uart16550
 from emukern.errors import UsageError
@@ -62,7 +62,7 @@ class Pc:
             self.bus.add_ports(first, count, self.devices[name], name, *offset)
         self._timed = (self.pit, self.uart, self.rtc, self.pm)
         self.top = memory_bytes - acpi.SIZE
-        self.tables = acpi.tables(self.top)
+        self.tables = acpi.tables(self.top) + smbios.tables(memory_bytes)
         self.rsdp = acpi.RSDP
         self.e820 = _memory_map(self.top, memory_bytes)
 
