@@ -33,12 +33,17 @@ def deb(files: dict[str, bytes]) -> bytes:
 
 def fetch(cache: Path, package: bytes | None) -> subprocess.CompletedProcess[str]:
     """Run the script for amd64 with `package` already downloaded."""
-    folder = cache / "emukern" / "corpus" / "amd64" / "packages"
+    return run(cache, "amd64", {} if package is None else {f"{PACKAGE}_6.1_amd64.deb": package})
+
+
+def run(cache: Path, name: str, packages: dict[str, bytes]) -> subprocess.CompletedProcess[str]:
+    """Run the script for the kernel `name` with these packages already downloaded."""
+    folder = cache / "emukern" / "corpus" / name / "packages"
     folder.mkdir(parents=True)
-    if package is not None:
-        (folder / f"{PACKAGE}_6.1_amd64.deb").write_bytes(package)
+    for file, content in packages.items():
+        (folder / file).write_bytes(content)
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PATH": ""}  # no apt-get, so no network
-    command = [sys.executable, str(SCRIPT), "amd64"]
+    command = [sys.executable, str(SCRIPT), name]
     return subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
 
 
@@ -56,6 +61,24 @@ def test_unpack(tmp_path: Path) -> None:
     paths = [path for path in tree.rglob("*") if path.is_file()]
     found = {path.relative_to(tree).as_posix(): path.read_bytes() for path in paths}
     assert found == {"kernel/lib/crc7.ko": b"module", "boot/vmlinuz-6.1.0-56-amd64": b"image"}
+
+
+def test_a_kernel_in_two_packages(tmp_path: Path) -> None:
+    release = "7.2.13+deb14-riscv64"
+    image = deb({f"./usr/lib/modules/{release}/vmlinuz": b"image"})
+    modules = deb({f"./usr/lib/modules/{release}/kernel/lib/crc7.ko.xz": b"module"})
+    named = {f"linux-{part}-{release}_7_riscv64.deb": one for part, one in (("binary", image), ("modules", modules))}
+    done = run(tmp_path, "riscv64-7.2", named)
+    tree = tmp_path / "emukern" / "corpus" / "riscv64-7.2" / release
+    assert done.stdout.strip() == str(tree), done.stderr
+    assert (tree / f"boot/vmlinuz-{release}").read_bytes() == b"image"
+    assert (tree / "kernel/lib/crc7.ko.xz").read_bytes() == b"module"
+
+
+def test_half_of_a_kernel_is_none(tmp_path: Path) -> None:
+    done = run(tmp_path, "amd64-7.2", {"linux-binary-7.2.13+deb14-amd64_7_amd64.deb": deb({})})
+    assert done.returncode == 1
+    assert "put linux-binary-7.2.13+deb14-amd64_*.deb and linux-modules-7.2.13+deb14-amd64_*.deb into" in done.stderr
 
 
 DAMAGED = {"empty": b"", "noise": b"not an archive", "header": deb({})[:100], "data": deb({})[:-60]}
@@ -76,7 +99,7 @@ def test_without_apt_it_says_what_to_do(tmp_path: Path) -> None:
     assert "there is no apt-get here" in done.stderr
 
 
-def test_an_unknown_architecture() -> None:
+def test_an_unknown_kernel() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), "vax"], text=True, capture_output=True, check=False)
     assert done.returncode == 2
-    assert "no architecture vax" in done.stdout + done.stderr
+    assert "no kernel vax" in done.stdout + done.stderr
