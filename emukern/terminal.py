@@ -13,9 +13,9 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from emukern.errors import UsageError
 
@@ -46,8 +46,14 @@ def write_all(fd: int, data: bytes) -> None:
             select.select([], [fd], [])
 
 
+class Clock(Protocol):
+    """The guest's time, which a person's waiting lets pass."""
+
+    def advance(self, ns: int, /) -> None: ...
+
+
 class Terminal:
-    """A person's terminal as the console's Input, and its output. `attach` it to a kernel before that runs.
+    """A person's terminal as the console's Input, and its output. `attach` it to a guest before that runs.
 
     Signals are only noted where they come in; they take effect where the loop asks for keys.
     """
@@ -56,16 +62,37 @@ class Terminal:
 
     def __init__(self, input_fd: int = 0, output_fd: int = 1) -> None:
         self._in, self._out = input_fd, output_fd
-        self._kernel: Kernel | None = None
+        self._clock: Clock | None = None
+        self._tell_size: Callable[[int, int], object] = lambda rows, columns: None
+        self._early: bytearray | None = None  # what was typed while nobody reads
+        self._typed = b""  # and is still to be read
         self._ended = False
         self._prefixed = False
         self._signals: set[int] = set()
         self._wake_read = -1  # readable when a signal has come: it must end a wait
 
-    def attach(self, k: Kernel) -> None:
-        """Serve the console of `k`, whose terminal gets the size of this one."""
-        self._kernel = k
+    def attach(self, clock: Clock, resize: Callable[[int, int], object]) -> None:
+        """Serve the console of a guest; `resize(rows, columns)` tells it the size of this terminal, now and later."""
+        self._clock, self._tell_size = clock, resize
         self._resize()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns; 0 when nobody knows."""
+        try:
+            columns, rows = os.get_terminal_size(self._out)
+        except OSError:
+            return 0, 0
+        return rows, columns
+
+    @contextmanager
+    def early(self) -> Iterator[Terminal]:
+        """Inside this block nobody reads yet: time does not wait for keys, and they are kept for later."""
+        self._early = bytearray()
+        try:
+            yield self
+        finally:
+            self._typed, self._early = bytes(self._early), None
 
     def write(self, data: bytes) -> None:
         """The console's sink."""
@@ -101,12 +128,18 @@ class Terminal:
     def poll(self) -> bytes:
         """Keys that were typed already."""
         self._serve_signals()
-        if self._ended or not select.select([self._in], [], [], 0)[0]:
+        keys, self._typed = self._typed, b""
+        if not self._ended and select.select([self._in], [], [], 0)[0]:
+            keys += self._read()
+        if self._early is not None:
+            self._early += keys
             return b""
-        return self._read() or b""
+        return keys
 
     def wait(self, timeout_ns: int | None) -> bytes | None:
         """Keys, or b"" after `timeout_ns` of the host's time; when keys come, the guest's clock has gone on too."""
+        if self._early is not None or self._typed:
+            return self.poll()
         start = time.monotonic_ns()
         while not self._ended:
             self._serve_signals()
@@ -117,8 +150,8 @@ class Terminal:
             ready = select.select([self._in, *([self._wake_read] if self._wake_read >= 0 else [])], [], [], left)[0]
             keys = self._read() if self._in in ready else b""
             if keys:
-                if self._kernel is not None:
-                    self._kernel.clock.advance(time.monotonic_ns() - start)
+                if self._clock is not None:
+                    self._clock.advance(time.monotonic_ns() - start)
                 return keys
         return None
 
@@ -168,12 +201,9 @@ class Terminal:
 
     def _resize(self) -> None:
         """Tell the guest how large the terminal is."""
-        try:
-            columns, rows = os.get_terminal_size(self._out)
-        except OSError:
-            return
-        if self._kernel is not None and rows and columns:
-            self._kernel.tty.resize(self._kernel, rows, columns)
+        rows, columns = self.size
+        if rows and columns:
+            self._tell_size(rows, columns)
 
 
 class Script:

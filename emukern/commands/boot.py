@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emukern.commands import options as shared
+from emukern.commands.kernel import NEVER
+from emukern.errors import UsageError
 
 if TYPE_CHECKING:
     from emukern.guest import Guest
@@ -16,29 +19,36 @@ if TYPE_CHECKING:
 
 ABOUT = "boot to a shell; scripted with -c, --stdin or when standard input is no terminal"
 INIT = 1
-NEVER = 124  # exit status when all that is left waits for what will never happen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its command line."""
-    shared.add_arch(parser, "x86_64", "x86_64")
+    parser.add_argument("files", nargs="*", metavar="FILE.ko|NAME", help="modules to put into /, with --kernel")
+    shared.add_arch(parser, None, "x86_64; with --kernel the image's")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("-c", dest="script", metavar="SCRIPT", help="run SCRIPT and power off")
     source.add_argument("--stdin", metavar="FILE", help="run the commands in FILE (- is standard input)")
-    parser.add_argument("--share", type=Path, metavar="DIR", help="show the folder DIR at /mnt, read-only")
+    parser.add_argument("--share", type=Path, metavar="DIR", help="show the folder DIR at /mnt (a copy with --kernel)")
     shared.add_machine(parser)
+    shared.add_kernel(parser, "the module tree for modprobe (beside the image, or /lib/modules/RELEASE)")
+    parser.add_argument("--init", type=Path, metavar="PROGRAM", help="a static busybox: its shell, and all it can do")
 
 
 def run(options: argparse.Namespace) -> int:
     """Boot; the exit status is the shell's."""
+    from emukern.commands import kernel
     from emukern.terminal import script_from
 
+    shared.check(options)
+    if options.files and not options.kernel:
+        raise UsageError(f"{options.files[0]}: modules are put into the guest with --kernel IMAGE; see also --share")
     terminal = bool(sys.stdin and sys.stdin.isatty())
+    by_script, by_hand = (kernel.scripted, kernel.interactive) if options.kernel else (scripted, interactive)
     if options.script is not None:
-        return scripted(options, ("-c", options.script), script_from("-" if not terminal else "/dev/null"))
+        return by_script(options, ("-c", options.script), script_from("-" if not terminal else "/dev/null"))
     if options.stdin is not None or not terminal:
-        return scripted(options, ("-s",), script_from(options.stdin or "-"))
-    return interactive(options)
+        return by_script(options, ("-s",), script_from(options.stdin or "-"))
+    return by_hand(options)
 
 
 def power_on(options: argparse.Namespace, **more: object) -> Guest:
@@ -46,9 +56,9 @@ def power_on(options: argparse.Namespace, **more: object) -> Guest:
     from emukern import guest
 
     return guest.power_on(
-        options.arch,
-        memory=options.memory * shared.MIB,
-        seed=options.seed,
+        options.arch or "x86_64",
+        memory=(shared.TINY_MEMORY if options.memory is None else options.memory) * shared.MIB,
+        seed=options.seed or 0,
         share=options.share,
         lazy_symbols=options.lazy_symbols,
         **more,  # type: ignore[arg-type]
@@ -62,7 +72,7 @@ def interactive(options: argparse.Namespace) -> int:
     terminal = Terminal()
     with terminal.raw():
         guest = power_on(options, console=terminal.write, source=terminal, init=())
-        terminal.attach(guest.k)
+        terminal.attach(guest.k.clock, partial(guest.k.tty.resize, guest.k))
         try:
             return guest.run().status
         except Left as left:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emukern.linux.facts import Facts
     from emukern.linux.image import KernelImage
 
-MEMORY = 256 * MIB
+MEMORY = 640 * MIB
 BOOT_LIMIT = 600_000_000_000  # ns of virtual time within which a kernel must have reached user space
 # What is left to do in the background at the end of a boot is done before the snapshot: self-tests, free memory.
 SETTLE_MS = 2000
@@ -30,6 +30,7 @@ CMDLINE = "panic=-1"
 def boot(
     image: str | Path,
     *,
+    arch: str | None = None,
     modules: str | Path | None = None,
     memory: int = MEMORY,
     cmdline: str = "",
@@ -39,9 +40,10 @@ def boot(
 ) -> LinuxGuest:
     """A guest running the kernel in the file `image`, parked: ready for modules, calls and commands.
 
-    `modules`: the module tree that dependencies and modprobe use (beside the image, or /lib/modules/RELEASE).
-    `memory` in bytes. `cmdline` is added to the kernel's command line. Without `cache` nothing is read from or kept
-    in the cache. Raises ImageError, and GuestPanic when the kernel does not reach user space.
+    `arch`: the architecture it has to be for. `modules`: the module tree that dependencies and modprobe use (beside the
+    image, or /lib/modules/RELEASE). `memory` in bytes. `cmdline` is added to the kernel's command line. Without `cache`
+    nothing is read from or kept in the cache. Raises ImageError, UsageError, and GuestPanic when the kernel does not
+    reach user space.
     """
     from emukern import arch as arches
     from emukern.linux import initramfs
@@ -55,11 +57,13 @@ def boot(
     known, loaded = store.image(path, load) if cache else (None, load(path))
     one = known or loaded
     assert one is not None
-    arch = arches.get(one.arch)
-    programs, line = initramfs.build(arch.name), command_line(arch.name, cmdline)
-    this = describe(one, cmdline=line, initramfs=programs, memory=memory, arch=arch)
+    if arch is not None and arch != one.arch:
+        raise UsageError(f"the kernel {path} is for {one.arch}, not for {arch}")
+    record = arches.get(one.arch)
+    programs, line = initramfs.build(record.name), command_line(record.name, cmdline)
+    this = describe(one, cmdline=line, initramfs=programs, memory=memory, arch=record)
     waiting = store.start(this) if cache else None
-    machine = Machine(arch.name, memory, Console(console, source))
+    machine = Machine(record.name, memory, Console(console, source))
     kept = waiting.result() if waiting is not None else None
     if kept is not None:
         guest = resume(machine, kept)
@@ -82,6 +86,7 @@ def command_line(arch: str, extra: str) -> str:
 def tree_of(image: Path, modules: str | Path | None, release: str) -> ModuleTree:
     """The module tree of a kernel. Raises UsageError when it is another release's, or there is none."""
     from emukern.linux.depends import open_tree
+    from emukern.linux.trial import indexes
 
     beside = image.absolute().parent
     places = [beside / "lib/modules" / release, beside.parent / "lib/modules" / release, beside.parent, beside]
@@ -91,7 +96,7 @@ def tree_of(image: Path, modules: str | Path | None, release: str) -> ModuleTree
         raise UsageError(f"there is no module tree for {release}: say where with --modules DIR")
     if not root.is_dir():
         raise UsageError(f"there is no module tree at {root}")
-    tree = open_tree(root)
+    tree = open_tree(root, indexes())
     if tree.release and tree.release != release:
         raise UsageError(f"the modules in {root} are of {tree.release}, the kernel is {release}")
     return tree
@@ -113,7 +118,7 @@ def resume(machine: Machine, kept: Kept) -> LinuxGuest:
 
 def first_boot(machine: Machine, image: KernelImage, line: str, initrd: bytes) -> LinuxGuest:
     """Boot an image from its entry to where our agent parks, and let it come to rest."""
-    from emukern.linux import kallsyms, ksymtab
+    from emukern.linux import kallsyms, ksymtab, tty
     from emukern.linux.facts import gather
 
     symbols = kallsyms.parse(image)
@@ -122,6 +127,7 @@ def first_boot(machine: Machine, image: KernelImage, line: str, initrd: bytes) -
     prepare(guest)
     guest.park(limit=BOOT_LIMIT)
     learn_direct_map(guest)
+    guest.facts.tty = tty.find(guest)
     guest.call("msleep", SETTLE_MS)
     return guest
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from emukern.errors import ImageError
 
 if TYPE_CHECKING:
+    from emukern.linux import tty
     from emukern.linux.image import KernelImage
     from emukern.linux.kallsyms import Kallsyms
     from emukern.linux.ksymtab import ExportTable
@@ -30,7 +31,9 @@ class Facts:
     linear: tuple[tuple[int, int, int], ...]  # (address, size, physical) of the image's segments
     park: int
     kmalloc: str
-    direct_map: int | None = None  # known once the kernel runs
+    # Known once the kernel runs:
+    direct_map: int | None = None
+    tty: tty.Places | None = None
 
     def first_of(self, names: tuple[str, ...], what: str) -> str:
         """The first of `names` that the kernel has. Raises ImageError."""

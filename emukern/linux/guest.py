@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # A called function hangs when it does not come back within so much virtual time (ns), or so many executed blocks.
 CALL_LIMIT, CALL_BLOCKS = 600_000_000_000, 2_000_000_000
+SLICE_MS = 60_000  # of sleep at a time, well below CALL_LIMIT
 RED_ZONE = 512  # bytes below the parked process's stack pointer that are left alone
 GFP_KERNEL = 0xCC0
 ERRORS_FROM = (1 << 64) - 4095  # from here on a result is a negative errno
@@ -99,10 +100,13 @@ class LinuxGuest:
             if done(event):
                 return stop
 
-    def run(self, limit: int | None = None) -> Stop:
-        """Let the guest run until it is switched off, nothing will ever happen again, or the time is over."""
+    def run(self, limit: int | None = None, until: Callable[[], bool] = lambda: False) -> Stop:
+        """Let the guest run until it is switched off, nothing will ever happen again, or the time is over.
+
+        `until` is asked whenever a program has asked the host something; where it is true, the run ends.
+        """
         self.parked = False
-        stop = self._until(lambda event: False, limit)
+        stop = self._until(lambda event: until(), limit)
         if stop.why == "reset":
             raise GuestPanic(self._last_words())
         return stop
@@ -130,7 +134,10 @@ class LinuxGuest:
 
     def advance(self, seconds: float) -> None:
         """Let that much virtual time pass, with everything that happens in it."""
-        self.call("msleep", max(1, round(seconds * 1000)))
+        left = max(1, round(seconds * 1000))
+        while left > 0:
+            self.call("msleep", min(left, SLICE_MS))
+            left -= SLICE_MS
 
     # Calls.
 
