@@ -32,6 +32,7 @@ class Pc:
 
     def __init__(self, time: Any, console: Any, power: Any, memory_bytes: int, epoch_ns: int) -> None:
         self.pic = i8259.Pics()
+        self.pic.slave.level_triggered = 1 << piix.SCI - 8  # firmware knows that ACPI's interrupt is
         line = self.pic.line
         self.uart = Uart16550(time, console, line(COM1_IRQ))
         self.pit = i8254.I8254(time, line(TIMER_IRQ))
