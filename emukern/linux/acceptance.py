@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOCKDEP_STILL_OK, LOCKDEP_NOW_UNRELIABLE = 0, 1
 RETPOLINE_MISSING = "loading module not compiled with retpoline compiler."
+LICENSE = "module license taints kernel."
 RETPOLINE_CHECK = "retpoline_module_ok"  # says something itself
 UNSIGNED = "module verification failed: signature and/or required key missing - tainting kernel"
 STAGING = "module is from the staging directory, the quality is unknown, you have been warned."
@@ -138,6 +139,8 @@ def oddities(kernel: Kernel, file: ModuleFile, signed: bool) -> Iterator[Oddity]
 
 def tell(kernel: Kernel, file: ModuleFile, found: list[Oddity], notes: list[tuple[int, str]]) -> None:
     """Say what is odd, taint the kernel, and say what resolving noted."""
+    proprietary = TAINT_BITS["P"]
+    before = kernel.word("tainted_mask") >> proprietary & 1
     for one in found:
         if one.unless and kernel.call(one.unless, 0) & 0xFF:  # a bool
             continue
@@ -146,6 +149,9 @@ def tell(kernel: Kernel, file: ModuleFile, found: list[Oddity], notes: list[tupl
             say(kernel, one.level, f"{file.name}: {one.text}")
         if one.letter:
             kernel.call("add_taint", TAINT_BITS[one.letter], one.lockdep)
+    # Kernels that have the blocks in pieces judge the license in another place, and mention it twice.
+    if kernel.in_pieces and not before and any(one.letter == "P" for one in found):
+        say(kernel, WARNING, f"{file.name}: {LICENSE}")
     for level, text in notes:
         say(kernel, level, text)
 

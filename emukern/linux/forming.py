@@ -17,7 +17,7 @@ from emukern.kmod.module import State
 from emukern.kmod.refusal import Refused
 from emukern.linux import patch
 from emukern.linux.loaded import block_places
-from emukern.linux.placement import PAGE, SYMBOL, Placement
+from emukern.linux.placement import SYMBOL, Placement
 from emukern.linux.struct_module import SECTIONS, missing
 
 if TYPE_CHECKING:
@@ -233,4 +233,4 @@ def reserve_percpu(kernel: Kernel, size: int, align: int) -> int:
     return kernel.call(("pcpu_alloc_noprof", "pcpu_alloc"), size, align, 1, GFP_KERNEL)
 
 
-__all__ = ["PAGE", "Forming", "allocate", "reserve_percpu"]
+__all__ = ["Forming", "allocate", "reserve_percpu"]

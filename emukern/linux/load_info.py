@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 HEADER, SECTION_HEADER = 64, struct.Struct("<IIQQQQIIQQ")
 SHF_RO_AFTER_INIT = 0x00200000  # kernel/module/internal.h
-AFTER_INIT = (".data..ro_after_init", "__jump_table")
 E_SHOFF = 0x28
 LARGE = 1 << 20  # bytes from which on memory need not be in one piece
 
@@ -100,7 +99,7 @@ def _header(info: LoadInfo, forming: Forming, section: elf.Section) -> tuple[int
         flags &= ~elf.SHF_ALLOC
     elif symbols is not None and section.index in (symbols.index, symbols.link):
         flags |= elf.SHF_ALLOC
-    elif section.name in AFTER_INIT:
+    elif section.name in forming.kernel.style.after_init:
         flags |= SHF_RO_AFTER_INIT
     if section.index in info.offsets:
         at = info.offsets[section.index]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,10 @@ def _settled(kernel: Kernel, file: ModuleFile, modules: list[Present]) -> list[P
 
 def by_the_kernel(guest: Any, blob: bytes, params: str, flags: int = 0) -> Loaded:
     """Have the kernel's own loader decide. Raises ModuleError with its errno and its last words."""
+    from emukern.kmod.compression import unpack
+
+    with suppress(ModuleError):  # what cannot be unpacked is the kernel's to refuse
+        blob = unpack(blob)
     kernel = kernel_of(guest)
     before = {one.address for one in present(kernel)}
     init_module(guest, blob, params, flags)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emukern import elf
-from emukern.kmod.layout import align_up, kind_of
+from emukern.kmod.layout import align_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,6 +62,7 @@ class Style:
     page: int
     numbers: tuple[tuple[tuple[str, bool], int], ...]
     kallsyms_size: int
+    after_init: tuple[str, ...]  # names of sections that are read-only after init
     keep_exit: bool  # modules can be unloaded
 
 
@@ -108,7 +109,7 @@ def place(file: ModuleFile, style: Style) -> Placement:
                 continue
             target = block(kind, init)
             for section in sections:
-                if is_init(section, style) == init and kind_of(section) == kind:
+                if is_init(section, style) == init and kind_of(section, style) == kind:
                     where[section.index] = target.number, target.take(section.align, section.size)
             if not style.pieces and not (init and kind == "ro_after_init"):
                 target.size = align_up(target.size, style.page)
@@ -158,6 +159,15 @@ def _with_names(
 def placed(file: ModuleFile, section: Section) -> bool:
     """Whether a section gets memory in the running module."""
     return section.allocated and section.name not in DROPPED and section.index != file.percpu
+
+
+def kind_of(section: Section, style: Style) -> str:
+    """Which kind of memory a placed section needs."""
+    if section.flags & elf.SHF_EXECINSTR:
+        return "text"
+    if not section.flags & elf.SHF_WRITE:
+        return "rodata"
+    return "ro_after_init" if section.name in style.after_init else "data"
 
 
 def is_init(section: Section, style: Style) -> bool:

@@ -143,8 +143,17 @@ class Kernel:
                     numbers[kind, init] = int(init)
                 elif not (init and kind == "ro_after_init"):
                     numbers[kind, init] = self.constant(f"MOD_{'INIT_' * init}{kind.upper()}")
-        page = PAGE if self.strict else 1
-        return Style(self.in_pieces, page, tuple(numbers.items()), self.kallsyms.size, self.module.has("refcnt"))
+        after_init = [".data..ro_after_init", "__jump_table"]
+        if self.find("module_mark_ro_after_init") is not None:  # came together with the third name
+            after_init.append(".static_call_sites")
+        return Style(
+            pieces=self.in_pieces,
+            page=PAGE if self.strict else 1,
+            numbers=tuple(numbers.items()),
+            kallsyms_size=self.kallsyms.size,
+            after_init=tuple(after_init),
+            keep_exit=self.module.has("refcnt"),
+        )
 
     @cached_property
     def vermagic(self) -> str:
@@ -230,4 +239,4 @@ def errno_of(result: int) -> int:
     return -code if code < 0 else 0
 
 
-__all__ = ["COPIED", "SECTIONS", "Kernel", "Record", "errno_of", "kernel_of", "missing"]
+

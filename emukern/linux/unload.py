@@ -11,8 +11,8 @@ from emukern.linux import agent
 
 
 def init_module(guest: Any, blob: bytes, params: str, flags: int) -> None:
-    """Let the kernel's own loader load a module: init_module, or finit_module when there are flags."""
-    guest.system_call(agent.InitModule(blob, params, flags or None))
+    """Let the kernel's own loader load a module, from a file with finit_module, as insmod does."""
+    guest.system_call(agent.InitModule(blob, params, flags))
 
 
 def unload(guest: Any, name: str, flags: int | None = None) -> None:
