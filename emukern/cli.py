@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from emukern import __version__
-from emukern.commands import boot, cache, kernel, modinfo, run, samples, sweep
+from emukern.commands import boot, cache, console, modinfo, run, samples, sweep
 from emukern.errors import EmukernError, GuestOops, GuestPanic, UsageError
 
 COMMANDS = {"boot": boot, "run": run, "sweep": sweep, "modinfo": modinfo, "samples": samples, "cache": cache}
@@ -16,8 +16,8 @@ INTERNAL = 70  # EX_SOFTWARE
 PANIC = 134
 INTERRUPTED = 130
 EPILOG = f"""exit status: `boot` answers that of the guest's shell, `run` 0 or the errno of the module's refusal.
-Besides: 1 a failure of emukern, 2 a command line that makes no sense, {kernel.NEVER} the guest waits for what will never
-happen, {INTERRUPTED} interrupted, {PANIC} the guest kernel panicked, {run.OOPS} the module's code died."""
+Besides: 1 a failure of emukern, 2 a command line that makes no sense, {console.NEVER} the guest waits for what
+will never happen, {INTERRUPTED} interrupted, {PANIC} the guest kernel panicked, {run.OOPS} the module's code died."""
 
 
 def parser() -> argparse.ArgumentParser:

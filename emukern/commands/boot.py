@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emukern.commands import options as shared
-from emukern.commands.kernel import NEVER
+from emukern.commands.console import NEVER
 from emukern.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Boot; the exit status is the shell's."""
-    from emukern.commands import kernel
+    from emukern.commands import console
     from emukern.terminal import script_from
 
     shared.check(options)
     if options.files and not options.kernel:
         raise UsageError(f"{options.files[0]}: modules are put into the guest with --kernel IMAGE; see also --share")
     terminal = bool(sys.stdin and sys.stdin.isatty())
-    by_script, by_hand = (kernel.scripted, kernel.interactive) if options.kernel else (scripted, interactive)
+    by_script, by_hand = (console.scripted, console.interactive) if options.kernel else (scripted, interactive)
     if options.script is not None:
         return by_script(options, ("-c", options.script), script_from("-" if not terminal else "/dev/null"))
     if options.stdin is not None or not terminal:

@@ -1,19 +1,23 @@
-"""A distribution's kernel as the command line asks for it: booted, for a shell on its console, or to try a module."""
+"""A distribution's kernel as the command line asks for it, booted, and a module tried on it."""
 
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from emukern.commands import options as shared
 
 if TYPE_CHECKING:
     from emukern.linux.guest import LinuxGuest
-    from emukern.terminal import Script
+    from emukern.linux.outcome import Guest, Outcome
 
-NEVER = 124  # exit status when all that is left waits for what will never happen
-SHELL = "/bin/sh"
+LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")  # as dmesg calls them
 
 
 def boot(options: argparse.Namespace, **more: Any) -> LinuxGuest:
@@ -33,115 +37,125 @@ def boot(options: argparse.Namespace, **more: Any) -> LinuxGuest:
     )
 
 
-# A shell on its console.
-
-
-def interactive(options: argparse.Namespace) -> int:
-    """A session of a person at this terminal."""
-    from emukern.linux import session
-    from emukern.linux.tty import Tty
-    from emukern.terminal import Left, Terminal
-
-    terminal = Terminal()
-    with terminal.raw():
-        output = Column(terminal)
-        try:
-            with terminal.early():
-                guest = boot(options, console=output.write, source=terminal)
-                furnish(guest, options)
-            tty = Tty(guest)
-            terminal.attach(guest.machine.clock, tty.resize)
-            return ended(session.run(guest, [SHELL], size=terminal.size))
-        except Left as left:
-            return left.status
-        finally:
-            output.finish()
-
-
-class Column:
-    """A terminal's output, which ends with a whole line."""
-
-    def __init__(self, terminal: Any) -> None:
-        self._terminal, self._last = terminal, b"\n"
-
-    def write(self, data: bytes) -> None:
-        """Print."""
-        self._terminal.write(data)
-        self._last = data[-1:] or self._last
-
-    def finish(self) -> None:
-        """Go to the next line unless the guest has."""
-        if self._last != b"\n":
-            self.write(b"\r\n")
-
-
-def scripted(options: argparse.Namespace, words: tuple[str, ...], source: Script) -> int:
-    """A session without a person: what the guest prints goes to standard output, with plain line ends."""
-    from emukern.linux import session
-    from emukern.linux.tty import Feed, Tty
-
-    output = Plain()
-    guest = boot(options, console=output.write)
-    if options.verbose:
-        show_log(guest)
-    furnish(guest, options)
-    tty = Tty(guest)
-    tty.take_lines()
-    guest.machine.console.console.input = Feed(tty, source)
-    output.open = True
-    return ended(session.run(guest, [SHELL, *words], ended=output.close))
-
-
-class Plain:
-    """The console's sink of a script, with plain line ends; it prints while the script runs."""
-
-    def __init__(self) -> None:
-        self.open = False
-        self._held = b""  # a carriage return, which may belong to the end of a line
-
-    def write(self, data: bytes) -> None:
-        """Print."""
-        from emukern.terminal import write_all
-
-        if self.open:
-            data = self._held + data
-            self._held = b"\r" if data.endswith(b"\r") else b""
-            write_all(1, data.removesuffix(b"\r").replace(b"\r\n", b"\n"))
-
-    def close(self) -> None:
-        """The script is over."""
-        self.open = False
-
-
-def ended(status: int | None) -> int:
-    """The exit status for a session's."""
-    if status is None:
-        print("emukern: everything in the guest waits for what will never happen", file=sys.stderr)
-        return NEVER
-    return status
-
-
-def furnish(guest: LinuxGuest, options: argparse.Namespace) -> None:
-    """What the command line puts into the guest: modules into /, a folder, somebody's busybox."""
-    from emukern.commands.module_file import for_guest
-    from emukern.linux import session
-    from emukern.linux.agent import Put
-
-    commands: list[Any] = [Put(f"/{name}", data) for name, data in (for_guest(guest, one) for one in options.files)]
-    if options.share is not None:
-        commands += session.shared(options.share, guest.machine.ram.size // session.PART)
-    if commands:
-        session.put(guest, commands)
-    if options.init is not None:
-        from functools import partial
-
-        from emukern.linux import busybox
-
-        busybox.install(partial(session.perform, guest), options.init, guest.arch)
-
-
 def show_log(guest: LinuxGuest) -> None:
     """The kernel log as dmesg prints it."""
     for record in guest.dmesg():
         print(record.formatted)
     sys.stdout.flush()
+
+
+# A module.
+
+
+class Messages:
+    """What the kernel says from now on, with its level and time, on standard output unless nobody wants it."""
+
+    def __init__(self, guest: LinuxGuest, wanted: bool) -> None:
+        self._guest, self._wanted = guest, wanted
+        self._seen = guest.last_record()
+
+    def show(self) -> None:
+        """Print what is new."""
+        if not self._wanted:
+            return
+        for record in self._guest.dmesg():
+            if record.seq > self._seen:
+                self._seen = record.seq
+                for line in record.formatted.splitlines():
+                    print(f"{LEVELS[record.level]:6} {line}")
+        sys.stdout.flush()
+
+
+def try_module(options: argparse.Namespace, outcome: Outcome) -> int:
+    """Boot, insert what the module needs, insert it and remove it; the exit status. Raises OSError for the file."""
+    from emukern.commands import run
+    from emukern.commands.module_file import find, find_for
+    from emukern.errors import EmukernError, GuestOops
+    from emukern.kmod.depends import module_name
+
+    path = find(options.module, options.arch or "x86_64")
+    if path.suffix or "/" in options.module:
+        path.open("rb").close()  # before a kernel boots for nothing
+    guest = boot(options)
+    if options.verbose and not options.json:
+        show_log(guest)
+    path = find_for(guest, options.module)
+    outcome.name = module_name(path.name)
+    blob = plain(path)
+    messages = Messages(guest, not options.json)
+    try:
+        insert_needed(guest, path, messages)
+        return run.insert_and_remove(through(guest, options.via), blob, options, outcome, messages.show)
+    except GuestOops:
+        return run.OOPS
+    finally:
+        with suppress(EmukernError):  # of a guest in ruins
+            messages.show()
+
+
+def through(guest: LinuxGuest, via: str | None) -> Guest:
+    """The guest, with `via` decided."""
+    from functools import partial
+
+    insmod = guest.insmod if via is None else partial(guest.insmod, via=via)
+    parts = {"rmmod": guest.rmmod, "dmesg": guest.dmesg, "advance": guest.advance, "machine": guest.machine}
+    return cast("Guest", SimpleNamespace(insmod=insmod, **parts))
+
+
+def plain(path: Path) -> bytes:
+    """A module's bytes, unpacked; what cannot be unpacked is the kernel's to refuse. Raises OSError."""
+    from emukern.errors import ModuleError
+    from emukern.kmod.compression import unpack
+
+    data = path.read_bytes()
+    try:
+        return unpack(data)
+    except ModuleError:
+        return data
+
+
+def insert_needed(guest: LinuxGuest, path: Path, messages: Messages) -> None:
+    """Insert what a module needs, and let it settle. A refusal is told; the module is tried all the same."""
+    from emukern.commands import run
+    from emukern.errors import ModuleError
+    from emukern.linux.outcome import settle
+
+    steps = before(guest, path)
+    for file, required in steps:
+        try:
+            guest.insmod(plain(file))
+        except ModuleError as refusal:
+            if required and refusal.errno != errno.EEXIST:
+                messages.show()
+                run.not_inserted(str(file), refusal.errno)
+    if steps:
+        settle(guest)
+    messages.show()
+
+
+def before(guest: LinuxGuest, path: Path) -> list[tuple[Path, bool]]:
+    """The files to insert before the one at `path`, in order, and whether it needs them or only likes to have them.
+
+    Raises UsageError when one that it needs is not in the module tree.
+    """
+    from emukern.commands.module_file import said_needs
+    from emukern.errors import UsageError
+    from emukern.kmod.depends import module_name
+
+    try:
+        tree = guest.tree
+    except UsageError:
+        if said_needs(plain(path)):
+            raise
+        return []
+    name = module_name(path.name)
+    if name in tree.paths and os.path.realpath(tree.root / tree.paths[name]) == os.path.realpath(path):
+        steps = tree.plan(name)[name]
+        own = next(place for place, step in enumerate(steps) if step.name == name)
+        return [(tree.root / step.path, step.required) for step in steps[:own] if step.path]
+    files = []
+    for needed, file in tree.needed(path):
+        if file is None:
+            raise UsageError(f"{path.name} needs the module {needed}, which is not in {tree.root}")
+        files.append((file, True))
+    return files

@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,11 @@ from emukern.commands import options as shared
 
 if TYPE_CHECKING:
     from emukern.guest import Guest
+    from emukern.linux.outcome import Guest as Subject
     from emukern.linux.outcome import Outcome
 
 ABOUT = "insert a module, remove it, and print the kernel's messages"
+VIAS = ("loader", "kernel")
 OOPS = 139  # exit status when the module's code died: insmod was killed by signal 11
 # Four errnos mean something else when they come from the module loader (kmod's insmod).
 WORDS = {
@@ -29,9 +33,11 @@ WORDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its command line."""
-    parser.add_argument("module", metavar="FILE.ko|NAME", help="a module file, or the name of a sample")
+    parser.add_argument(
+        "module", metavar="FILE.ko|NAME", help="a module file, a sample's name, or with --kernel one in its module tree"
+    )
     parser.add_argument("params", nargs="*", metavar="name=value", help="module parameters")
-    shared.add_arch(parser, None, "the file's; of a sample x86_64")
+    shared.add_arch(parser, None, "the file's; of a sample x86_64; with --kernel the image's")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the messages")
     parser.add_argument(
         "--seconds",
@@ -39,37 +45,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="virtual time between insmod and rmmod (until 0.02 s pass without a message)",
     )
-    parser.add_argument("--modules", type=Path, metavar="DIR", help="where the modules are that it needs")
     shared.add_machine(parser)
+    shared.add_kernel(parser, "where the modules are that it needs (with --kernel beside the image, or /lib/modules/…)")
+    parser.add_argument("--via", choices=VIAS, help="who loads it into that kernel: our loader (default) or its own")
 
 
 def run(options: argparse.Namespace) -> int:
     """The exit status is 0, the first errno that was not, or OOPS."""
+    from emukern.commands import kernel
     from emukern.commands.module_file import find
+    from emukern.errors import GuestPanic
     from emukern.kmod.depends import module_name
     from emukern.linux.outcome import Outcome
 
+    shared.check(options)
     path = find(options.module, options.arch or "x86_64")
     outcome = Outcome(module_name(path.name))
     try:
-        blob = path.read_bytes()
+        status = kernel.try_module(options, outcome) if options.kernel else try_module(options, path, outcome)
     except OSError as error:
-        outcome.insmod_errno = error.errno or errno.EIO
-        verb = "insert" if isinstance(error, IsADirectoryError) else "load"
-        complain("insmod", f"could not {verb} module {options.module}: {os.strerror(outcome.insmod_errno)}")
-        status = outcome.insmod_errno
-    else:
-        status = try_module(options, path, blob, outcome)
-    if options.json:
-        print(json.dumps(outcome.record()))
+        status = outcome.insmod_errno = unreadable(options.module, error)
+    except GuestPanic:
+        show_record(options, outcome)
+        raise
+    show_record(options, outcome)
     return status
 
 
-def try_module(options: argparse.Namespace, path: Path, blob: bytes, outcome: Outcome) -> int:
-    """Boot, insert what the module needs, insert it and remove it; the exit status."""
+def show_record(options: argparse.Namespace, outcome: Outcome) -> None:
+    """Print the outcome with --json."""
+    if options.json:
+        print(json.dumps(outcome.record()))
+
+
+def unreadable(module: str, error: OSError) -> int:
+    """Say as insmod does that there is no such file; the errno."""
+    number = error.errno or errno.EIO
+    verb = "insert" if isinstance(error, IsADirectoryError) else "load"
+    complain("insmod", f"could not {verb} module {module}: {os.strerror(number)}")
+    return number
+
+
+def try_module(options: argparse.Namespace, path: Path, outcome: Outcome) -> int:
+    """Boot, insert what the module needs, insert it and remove it; the exit status. Raises OSError for the file."""
     from emukern.commands.module_file import needed, said_needs
     from emukern.errors import GuestOops
 
+    blob = path.read_bytes()
     before = needed(path, options.modules, said_needs(blob))
     guest = booted(options, blob)
     try:
@@ -107,9 +129,22 @@ def arch_of(blob: bytes) -> str:
     return machine if machine in NAMES else NAMES[0]
 
 
-def insert_and_remove(guest: Guest, blob: bytes, options: argparse.Namespace, outcome: Outcome) -> int:
-    """Fill `outcome`; the exit status. Raises GuestOops when the module's code died."""
+def insert_and_remove(
+    guest: Subject,
+    blob: bytes,
+    options: argparse.Namespace,
+    outcome: Outcome,
+    show: Callable[[], object] = lambda: None,
+) -> int:
+    """Fill `outcome`; the exit status. Raises GuestOops when the module's code died.
+
+    `show` is called when there may be messages to print, before anything is said about what they are of.
+    """
     from emukern.linux.outcome import insert, remove
+
+    def refused(say: Callable[[str, int], None], module: str, number: int) -> None:
+        show()
+        say(module, number)
 
     insert(
         guest,
@@ -117,10 +152,11 @@ def insert_and_remove(guest: Guest, blob: bytes, options: argparse.Namespace, ou
         outcome,
         params=joined(options.params),
         seconds=options.seconds,
-        refused=lambda number: not_inserted(options.module, number),
+        refused=partial(refused, not_inserted, options.module),
     )
+    show()
     if outcome.insmod_errno == 0:
-        remove(guest, outcome, refused=lambda number: not_removed(outcome.name, number))
+        remove(guest, outcome, refused=partial(refused, not_removed, outcome.name))
     return outcome.insmod_errno or outcome.rmmod_errno or 0
 
 
