@@ -99,7 +99,7 @@ class Forming:
         layout = self.layout
         content = image.fill(self.file, layout)
         apply_relocations(self.file, layout, values, content, relocations)
-        patch.nop_call_sites(self, layout, content)
+        patch.settle_call_sites(self, layout, content)
         self._fill_names(layout, content, values)
         return layout, content
 

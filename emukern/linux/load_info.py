@@ -6,11 +6,13 @@ memory, the sections' names, .modinfo, and the types, for which the header says 
 
 from __future__ import annotations
 
+import errno
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emukern import elf
+from emukern.errors import ModuleError
 from emukern.kmod.file import THIS_MODULE
 from emukern.kmod.layout import align_up
 from emukern.linux.placement import DROPPED
@@ -50,7 +52,7 @@ class LoadInfo:
 
 
 def build(forming: Forming) -> LoadInfo:
-    """Make the block; what depends on the module's place in memory is filled in by `finish`."""
+    """Make the block; what depends on the module's place in memory is filled in by `finish`. Raises ModuleError."""
     kernel, file = forming.kernel, forming.file
     wanted = {name for name, *_ in COPIED} | {".modinfo"}
     chosen = [s for s in file.elf.sections if s.name in wanted or s.index == file.elf.header.shstrndx]
@@ -65,7 +67,7 @@ def build(forming: Forming) -> LoadInfo:
     large = at > LARGE
     address = kernel.call(("vmalloc", "vmalloc_noprof"), at) if large else kernel.guest.alloc(at)
     if not address:
-        raise MemoryError
+        raise ModuleError(errno.ENOMEM, "")
     return LoadInfo(kernel, address, address + start, address + start + HEADER, offsets, large)
 
 

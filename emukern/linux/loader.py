@@ -132,7 +132,7 @@ def _settled(kernel: Kernel, file: ModuleFile, modules: list[Present]) -> list[P
     return modules
 
 
-def by_the_kernel(guest: Any, blob: bytes, params: str, flags: int = 0) -> Loaded:
+def by_the_kernel(guest: Any, blob: bytes, params: str = "", flags: int = 0) -> Loaded:
     """Have the kernel's own loader decide. Raises ModuleError with its errno and its last words."""
     from emukern.kmod.compression import unpack
 

@@ -1,7 +1,7 @@
 """Code of a module that is changed before it runs, and code of whoever had its memory before.
 
 ftrace_module_init would make a record of every call to the tracer, and the time that takes grows with the square of
-their number: half a minute for the largest modules. We only do to the code what it would do, which nothing but ftrace
+their number: half a minute for the largest modules. We only do to the module what it would do, which nothing but ftrace
 itself can tell. Jump labels, static calls, alternatives and the like are patched by the kernel.
 """
 
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
     from emukern.linux.forming import Forming
 
 PAGE = 4096
-# Section with the addresses of the calls, the opcode of a call, what is put there instead. On riscv64 compilers leave
-# room for a call that holds NOPs already.
-CALL_SITES = {EM_X86_64: ("__mcount_loc", 0xE8, bytes.fromhex("0f1f440000"))}
+CALL_SITES = ("__mcount_loc", "__patchable_function_entries")  # one of them has the addresses of the calls
+# The opcode of a call, and what is put there instead. Compilers for riscv64 leave NOPs where a call may be put.
+CALLS = {EM_X86_64: (0xE8, bytes.fromhex("0f1f440000"))}
 
 
-def nop_call_sites(forming: Forming, layout: Layout, content: NDArray[np.uint8]) -> None:
-    """Replace the calls to the tracer at function entries in a relocated image by NOPs."""
-    known = CALL_SITES.get(forming.file.elf.header.machine)
-    if known is None:
-        return
-    name, opcode, nop = known
-    address, size = forming.section(name)
+def settle_call_sites(forming: Forming, layout: Layout, content: NDArray[np.uint8]) -> None:
+    """Sort the table of calls to the tracer in a relocated image, and replace these calls by NOPs."""
+    address, size = next(filter(any, map(forming.section, CALL_SITES)), (0, 0))
+    start = address - layout.core
     if not size:
         return
-    start = address - layout.core
-    sites = content[start : start + size // 8 * 8].view("<u8").astype(np.int64) - np.int64(layout.core - (1 << 64))
+    table = content[start : start + size // 8 * 8].view("<u8")
+    table.sort()
+    if forming.file.elf.header.machine not in CALLS:
+        return
+    opcode, nop = CALLS[forming.file.elf.header.machine]
+    sites = table.astype(np.int64) - np.int64(layout.core - (1 << 64))
     sites = sites[(sites >= 0) & (sites <= len(content) - len(nop))]
     sites = sites[content[sites] == opcode]
     content[sites[:, None] + np.arange(len(nop))] = np.frombuffer(nop, np.uint8)

@@ -62,8 +62,9 @@ def publish(formed: Formed, params: str, failure: Failure) -> int:
     Raises what `failure` makes of an errno, after everything was undone.
     """
     work = _Publication(formed, failure)
-    info = load_info.build(formed.forming)
+    info = None
     try:
+        info = load_info.build(formed.forming)
         work.write(info, params)
         work.insert()
         work.finalize(info)
@@ -72,7 +73,8 @@ def publish(formed: Formed, params: str, failure: Failure) -> int:
         work.set_parameters()
         work.link_in_sysfs(info)
     except ModuleError:
-        info.free()
+        if info is not None:
+            info.free()
         formed.forming.give_back()
         raise
     info.free()
@@ -219,12 +221,9 @@ class _Publication:
         kernel = self.kernel
         kernel.call("module_bug_finalize", info.header, info.sections, self.at)
         self.later(lambda: kernel.call("module_bug_cleanup", self.at))
-        if kernel.in_pieces:
-            for name in ("module_enable_rodata_ro", "module_enable_data_nx", "module_enable_text_rox"):
-                self.must(kernel.call(name, self.at, 0))
-        else:
-            for name in ("module_enable_ro", "module_enable_nx", "module_enable_x"):
-                kernel.call(name, self.at, 0)
+        for name in kernel.protecting:
+            result = kernel.call_if_there(name, self.at, 0)
+            self.must(result if kernel.in_pieces else 0)  # before, they had no result
         self.put("state", State.COMING)
 
     def announce(self) -> None:
@@ -233,7 +232,7 @@ class _Publication:
         self.later(lambda: self.put("state", State.GOING))
         self.must(kernel.call_if_there("klp_module_coming", self.at))
         self.later(lambda: kernel.call_if_there("klp_module_going", self.at))
-        chain = ("blocking_notifier_call_chain_robust", "blocking_notifier_call_chain")
+        chain = "blocking_notifier_call_chain_robust"
         answer = kernel.call(chain, kernel.notifiers, State.COMING, State.GOING, self.at) & 0xFFFF & ~NOTIFY_STOP_MASK
         if answer > NOTIFY_OK:
             raise self.failure(answer - NOTIFY_OK)

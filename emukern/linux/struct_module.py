@@ -55,6 +55,30 @@ COPIED: tuple[tuple[str, str, str], ...] = (
     (".BTF.base", "btf_base_data", "btf_base_data_size"),
 )
 
+# Functions without which there is no placing a module; of several names any will do.
+NEEDED: tuple[tuple[str, ...], ...] = (
+    ("execmem_alloc", "module_alloc"),
+    ("execmem_free", "module_memfree"),
+    ("__alloc_reserved_percpu", "pcpu_alloc_noprof", "pcpu_alloc"),
+    ("_printk", "printk"),
+    ("blocking_notifier_call_chain_robust",),
+    ("blocking_notifier_call_chain",),
+    ("do_init_module",),
+    ("mod_sysfs_setup",),
+    ("module_arch_cleanup",),
+    ("module_bug_cleanup",),
+    ("module_bug_finalize",),
+    ("module_destroy_params",),
+    ("module_finalize",),
+    ("module_unload_free",),
+    ("parse_args",),
+    ("unknown_module_param_cb",),
+    ("vermagic",),
+    ("vmalloc", "vmalloc_noprof"),
+)
+PROTECTING = ("module_enable_ro", "module_enable_nx", "module_enable_x")
+PROTECTING_PIECES = ("module_enable_rodata_ro", "module_enable_data_nx", "module_enable_text_rox")
+
 
 class Record:
     """Members of one kind of record in bytes, by path: "mkobj.mod"."""
@@ -125,7 +149,10 @@ class Kernel:
         self.notifiers = self.need("module_notify_list")
         self.signed = self.module.has("sig_ok")
         self.symbol_size = self.btf.size("kernel_symbol")
-        self.strict = any(self.find(name) for name in ("module_enable_ro", "module_enable_rodata_ro"))
+        self.protecting = PROTECTING_PIECES if self.in_pieces else PROTECTING
+        self.strict = self.find(self.protecting[0]) is not None  # otherwise pages are not aligned for it
+        for names in NEEDED:
+            self.need(*names)
         if self.module.has("data_layout"):
             raise missing("it keeps the data of modules apart from their code")
         if self.btf.size("mod_arch_specific") and self.btf.has("mod_arch_specific", "got"):
