@@ -254,7 +254,7 @@ def test_version(emukern):
 
 
 def test_wrong_usage(emukern):
-    for wrong in ([], ["fly"], ["boot", "--arch", "vax"], ["run"], ["boot", "-c", "x", "--stdin", "y"], ["boot", "z"]):
+    for wrong in ([], ["fly"], ["boot", "--arch", "vax"], ["run"], ["boot", "-c", "x", "--stdin", "y"], ["boot", "--fly"]):
         done = emukern(*wrong)
         assert done.returncode == 2, wrong
         assert "usage: " in done.stderr, wrong

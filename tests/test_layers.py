@@ -22,7 +22,7 @@ ROWS = (
     "kmod",
     "kernel",
     "kapi syscalls",
-    "dispatch run samples trace snapshot guest",
+    "dispatch run samples trace snapshot exchange guest",
     "linux",
     "terminal commands cli pytest_plugin __init__ __main__",
 )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from emukern.commands import options as shared
 
 if TYPE_CHECKING:
+    from emukern.errors import ModuleError
     from emukern.linux.guest import LinuxGuest
     from emukern.linux.outcome import Guest, Outcome
 
@@ -69,9 +68,10 @@ class Messages:
 def try_module(options: argparse.Namespace, outcome: Outcome) -> int:
     """Boot, insert what the module needs, insert it and remove it; the exit status. Raises OSError for the file."""
     from emukern.commands import run
-    from emukern.commands.module_file import find, find_for
+    from emukern.commands.module_file import find
     from emukern.errors import EmukernError, GuestOops
     from emukern.kmod.depends import module_name
+    from emukern.linux import modprobe
 
     path = find(options.module, options.arch or "x86_64")
     if path.suffix or "/" in options.module:
@@ -79,9 +79,9 @@ def try_module(options: argparse.Namespace, outcome: Outcome) -> int:
     guest = boot(options)
     if options.verbose and not options.json:
         show_log(guest)
-    path = find_for(guest, options.module)
+    path = modprobe.find(guest, options.module)
     outcome.name = module_name(path.name)
-    blob = plain(path)
+    blob = modprobe.plain(path)
     messages = Messages(guest, not options.json)
     try:
         insert_needed(guest, path, messages)
@@ -102,60 +102,16 @@ def through(guest: LinuxGuest, via: str | None) -> Guest:
     return cast("Guest", SimpleNamespace(insmod=insmod, **parts))
 
 
-def plain(path: Path) -> bytes:
-    """A module's bytes, unpacked; what cannot be unpacked is the kernel's to refuse. Raises OSError."""
-    from emukern.errors import ModuleError
-    from emukern.kmod.compression import unpack
-
-    data = path.read_bytes()
-    try:
-        return unpack(data)
-    except ModuleError:
-        return data
-
-
 def insert_needed(guest: LinuxGuest, path: Path, messages: Messages) -> None:
     """Insert what a module needs, and let it settle. A refusal is told; the module is tried all the same."""
     from emukern.commands import run
-    from emukern.errors import ModuleError
+    from emukern.linux import modprobe
     from emukern.linux.outcome import settle
 
-    steps = before(guest, path)
-    for file, required in steps:
-        try:
-            guest.insmod(plain(file))
-        except ModuleError as refusal:
-            if required and refusal.errno != errno.EEXIST:
-                messages.show()
-                run.not_inserted(str(file), refusal.errno)
-    if steps:
+    def refused(file: Path, refusal: ModuleError) -> None:
+        messages.show()
+        run.not_inserted(str(file), refusal.errno)
+
+    if modprobe.insert_needed(guest, path, refused):
         settle(guest)
     messages.show()
-
-
-def before(guest: LinuxGuest, path: Path) -> list[tuple[Path, bool]]:
-    """The files to insert before the one at `path`, in order, and whether it needs them or only likes to have them.
-
-    Raises UsageError when one that it needs is not in the module tree.
-    """
-    from emukern.commands.module_file import said_needs
-    from emukern.errors import UsageError
-    from emukern.kmod.depends import module_name
-
-    try:
-        tree = guest.tree
-    except UsageError:
-        if said_needs(plain(path)):
-            raise
-        return []
-    name = module_name(path.name)
-    if name in tree.paths and os.path.realpath(tree.root / tree.paths[name]) == os.path.realpath(path):
-        steps = tree.plan(name)[name]
-        own = next(place for place, step in enumerate(steps) if step.name == name)
-        return [(tree.root / step.path, step.required) for step in steps[:own] if step.path]
-    files = []
-    for needed, file in tree.needed(path):
-        if file is None:
-            raise UsageError(f"{path.name} needs the module {needed}, which is not in {tree.root}")
-        files.append((file, True))
-    return files

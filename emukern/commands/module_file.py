@@ -27,33 +27,15 @@ def find(name: str, arch: str) -> Path:
         return path
 
 
-def find_for(guest: LinuxGuest, name: str) -> Path:
-    """As `find`; what is neither a file nor a sample is looked up in the kernel's module tree, aliases too."""
-    path = find(name, guest.arch)
-    if path.exists() or path.suffix or "/" in name:
-        return path
-    steps = guest.tree.lookup(name)
-    if len(steps) > 1:
-        raise UsageError(f"{name} means several modules: {', '.join(step.name for step in steps)}")
-    if steps and not steps[0].path:
-        raise UsageError(f"{steps[0].name} is built into the kernel {guest.release}")
-    return guest.tree.root / steps[0].path if steps else path
-
-
 def for_guest(guest: LinuxGuest, name: str) -> tuple[str, bytes]:
     """The name of a module file without a compression's suffix, and its bytes, unpacked. Raises UsageError."""
-    from emukern.errors import ModuleError
-    from emukern.kmod.compression import unpack
+    from emukern.linux import modprobe
 
-    path = find_for(guest, name)
+    path = modprobe.find(guest, name)
     try:
-        data = path.read_bytes()
+        return path.name.partition(".ko")[0] + ".ko", modprobe.plain(path)
     except OSError as error:
         raise UsageError(f"cannot read the module {name}: {error.strerror}") from None
-    try:
-        return path.name.partition(".ko")[0] + ".ko", unpack(data)
-    except ModuleError as error:
-        raise UsageError(f"cannot unpack the module {name}: {error}") from None
 
 
 def needed(path: Path, tree: Path | None, names: list[str]) -> list[Path]:

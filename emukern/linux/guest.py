@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from emukern.errors import GuestOops, GuestPanic, ModuleError, UsageError
 from emukern.event import Break, Event, Hypercall, Return
-from emukern.guest import Completed, argument, module_bytes
+from emukern.exchange import Completed, argument
 from emukern.linux import agent as commands
 from emukern.linux import snapshot
 from emukern.linux.machine import NO_QUOTA, Machine, Stop
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from emukern.linux.facts import Facts
 
 # A called function hangs when it does not come back within so much virtual time (ns), or so many executed blocks.
-CALL_LIMIT, CALL_BLOCKS = 600_000_000_000, 2_000_000_000
+CALL_LIMIT, CALL_BLOCKS = 600_000_000_000, 6_000_000_000
 SLICE_MS = 60_000  # of sleep at a time, well below CALL_LIMIT
 RED_ZONE = 512  # bytes below the parked process's stack pointer that are left alone
 GFP_KERNEL = 0xCC0
@@ -293,18 +293,25 @@ class LinuxGuest:
     # Modules.
 
     def insmod(self, module: str | Path | bytes, params: str = "", *, via: str = "loader", **values: object) -> Any:
-        """Load a module. `via` "loader": ours places it; "kernel": the kernel's own init_module, from a program.
+        """Load a module: its bytes, a path, a sample's name or one in the module tree.
 
-        Raises ModuleError with the kernel's errno.
+        `via` "loader": ours places it; "kernel": the kernel's own init_module, from a program. Raises ModuleError with
+        the kernel's errno.
         """
-        blob = module if isinstance(module, bytes) else module_bytes(str(module), self.arch)
-        text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
-        from emukern.linux import loader
+        from emukern.linux import loader, modprobe
 
+        blob = module if isinstance(module, bytes) else modprobe.module_bytes(self, module)
+        text = " ".join([params] * bool(params) + [argument(name, value) for name, value in values.items()])
         self.park()
         if via == "kernel":
             return LinuxModule(self, loader.by_the_kernel(self, blob, text).name)
         return LinuxModule(self, loader.load(self, blob, text).name)
+
+    def modprobe(self, name: str, params: str = "", *, via: str = "loader", **values: object) -> Any:
+        """Load a module as `insmod` does, after what it needs."""
+        from emukern.linux import modprobe
+
+        return modprobe.modprobe(self, name, params, via=via, **values)
 
     def rmmod(self, name: str) -> None:
         """Unload a module, whoever loaded it. Raises ModuleError with the kernel's errno."""
