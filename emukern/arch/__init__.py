@@ -48,6 +48,7 @@ class Registers:
     compat_args: tuple[int, ...]  # of a 32-bit program's system call
     probe: tuple[int, int]  # a callee-saved register: Unicorn's id and index, for the view's self-test
     fields: Mapping[str, tuple[int, str, int]]  # view fields: offset in the CPU state, ctypes name, count
+    scratch: tuple[tuple[int, int], ...] = ()  # offset and size of bytes in the CPU state that mean nothing
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emukern.errors import GuestPanic, ImageError, UsageError
+from emukern.linux import rewriting
 from emukern.linux.guest import LinuxGuest
 from emukern.linux.machine import MIB, Machine
 from emukern.machine.console import Console, Input
@@ -129,6 +130,7 @@ def first_boot(machine: Machine, image: KernelImage, line: str, initrd: bytes) -
     learn_direct_map(guest)
     guest.facts.tty = tty.find(guest)
     guest.call("msleep", SETTLE_MS)
+    machine.cpu.flush_code()  # what only the boot needed lies in memory that is free now
     return guest
 
 
@@ -136,6 +138,7 @@ def prepare(guest: LinuxGuest) -> None:
     """Tell the machine what the facts say."""
     guest.machine.break_at(guest.facts.park)
     guest.machine.mem.linear = guest.facts.linear
+    rewriting.watch(guest.machine, guest.facts.rewriters)
 
 
 def learn_direct_map(guest: LinuxGuest) -> None:

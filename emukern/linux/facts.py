@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emukern.errors import ImageError
+from emukern.linux import rewriting
 
 if TYPE_CHECKING:
     from emukern.linux import tty
     from emukern.linux.image import KernelImage
     from emukern.linux.kallsyms import Kallsyms
     from emukern.linux.ksymtab import ExportTable
+    from emukern.linux.rewriting import Watched
 
 # The body of a system call that nothing but our agent makes; its first instruction is where a guest parks.
 PARK = ("__x64_sys_getppid", "__riscv_sys_getppid", "__se_sys_getppid", "__do_sys_getppid", "sys_getppid")
@@ -31,6 +33,7 @@ class Facts:
     linear: tuple[tuple[int, int, int], ...]  # (address, size, physical) of the image's segments
     park: int
     kmalloc: str
+    rewriters: tuple[Watched, ...]  # functions through which the kernel rewrites code
     # Known once the kernel runs:
     direct_map: int | None = None
     tty: tty.Places | None = None
@@ -54,6 +57,8 @@ def gather(image: KernelImage, symbols: Kallsyms, exports: ExportTable) -> Facts
         raise ImageError(f"the kernel {image.release} has no BTF type information (CONFIG_DEBUG_INFO_BTF)")
     park = symbols.address(_first(symbols, PARK, "getppid system call", image.release))
     assert park is not None
+    from emukern.linux.btf import Btf
+
     return Facts(
         arch=image.arch,
         release=image.release,
@@ -64,4 +69,5 @@ def gather(image: KernelImage, symbols: Kallsyms, exports: ExportTable) -> Facts
         linear=tuple((s.vaddr, s.memsz, s.paddr) for s in image.segments),
         park=park,
         kmalloc=_first(symbols, KMALLOC, "memory allocator", image.release),
+        rewriters=rewriting.find(symbols, Btf(image.read(start, stop - start)), image.release),
     )

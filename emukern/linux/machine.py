@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from emukern import arch as arches
 from emukern.errors import EmukernError, GuestPanic, UsageError
 from emukern.event import Break, Event, Idle, Stuck
+from emukern.linux import rewriting
 from emukern.linux.memory import KernelMemory
 from emukern.machine import hooks
 from emukern.machine.clock import EPOCH, Clock
@@ -118,6 +119,7 @@ class Machine:
         self.changes = self.platform.changed = Changes(self.platform, self.power)
         self.cpu.set_gates(self.platform.gates)
         self.more: dict[str, Any] = {}  # parts that the machine's user adds
+        self.rewritten: list[tuple[int, int | None]] = []  # code that is being written now: address, length
         self._start: int | None = None
         hooks.open_bus(self.cpu, self.board.bus, self.changes)
 
@@ -164,6 +166,8 @@ class Machine:
 
     def _step(self, limit: int | None, blocks: int) -> Event | None:
         """Run the CPU to its next stop and settle it."""
+        if self.rewritten:
+            rewriting.forget(self)
         state, platform = self.cpu.state, self.platform
         self._expire()
         state.waiting = 0

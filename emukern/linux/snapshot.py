@@ -85,7 +85,7 @@ def restore(machine: Machine, saved: Snapshot) -> None:
     cpu = machine.cpu
     known = saved.translated is cpu and machine.ram.image is saved.ram
     touched = machine.ram.touched() if known else []
-    machine.ram.restore(saved.ram)
+    machine.ram.restore(saved.ram, touched if known else None)
     unpack(machine, saved.parts)
     cpu.restore(saved.cpu)
     cpu.state.blocks = machine.clock.blocks

@@ -214,16 +214,20 @@ class Cpu:
         self.state.ns_jumped = ns
 
     def save(self) -> bytes:
-        """Everything the CPU holds, as bytes."""
+        """Everything the CPU holds, as bytes that depend on nothing else."""
         if self.fast:
             uclib.uc_context_save(self._handle, self._context.context)
         assert self._context_address is not None
-        return ctypes.string_at(self._context_address, self._context_size)
+        header = views.CONTEXT_HEADER  # the engine's own, with addresses of this process
+        saved = bytearray(ctypes.string_at(self._context_address + header, self._context_size - header))
+        for offset, size in self.arch.registers.scratch:
+            saved[offset : offset + size] = bytes(size)
+        return bytes(saved)
 
     def restore(self, saved: bytes) -> None:
         """Make the CPU hold what `save` returned; address translations are kept (see `set_root`)."""
         assert self._context_address is not None
-        ctypes.memmove(self._context_address, saved, len(saved))
+        ctypes.memmove(self._context_address + views.CONTEXT_HEADER, saved, len(saved))
         if self.fast:
             uclib.uc_context_restore(self._handle, self._context.context)
 

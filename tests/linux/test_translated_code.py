@@ -94,12 +94,6 @@ def kernel_mode(machine):
         view.priv.value = 1
 
 
-def not_yet(request, machine, reason):
-    """Expected to fail on x86_64."""
-    if machine.arch.name == "x86_64":
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
-
-
 @pytest.fixture
 def moment(machine):
     """Saved when A and B held code that had run."""
@@ -203,8 +197,7 @@ def test_what_was_touched_since_is_all_there_is_to_forget(machine, moment):
         assert execute(machine, A + page * PAGE) == page + 1
 
 
-def test_a_moment_in_user_mode(machine, moment, request):
-    not_yet(request, machine, "identity_mapped() works from ring 0 alone")
+def test_a_moment_in_user_mode(machine, moment):
     user_mode(machine)
     moment = snapshot.save(machine)
     for number in (20, 21):
@@ -215,8 +208,7 @@ def test_a_moment_in_user_mode(machine, moment, request):
         user_mode(machine)
 
 
-def test_restoring_leaves_memory_as_it_was(machine, moment, request):
-    not_yet(request, machine, "the CPU marks the identity map's entries as accessed")
+def test_restoring_leaves_memory_as_it_was(machine, moment):
     write(machine, C, answer(machine, 3))
     execute(machine, C)
     snapshot.restore(machine, moment)

@@ -128,9 +128,11 @@ class Platform:
         view, cpu = self.view, self.cpu
         root, view.root.value = view.root.value, 0
         cpu.flush_translations()
-        yield
-        view.root.value = root
-        cpu.flush_translations()
+        try:
+            yield
+        finally:
+            view.root.value = root
+            cpu.flush_translations()
 
     # Ways out of the guest.
 

@@ -138,14 +138,14 @@ class Platform:
         return bytes(page)
 
     def _identity_map(self) -> None:
-        """4 GiB in 2 MiB pages, and a GDT with flat 64-bit code (0x10) and data (0x18)."""
+        """4 GiB in 2 MiB pages, marked as accessed so that walking them changes nothing, and a GDT with flat 64-bit code (0x10) and data (0x18)."""
         words = self.cpu.ram.words
-        words[IDENTITY >> 3] = IDENTITY + 0x1000 | 3
+        words[IDENTITY >> 3] = IDENTITY + 0x1000 | 0x23
         for i in range(4):
-            words[(IDENTITY + 0x1000 >> 3) + i] = IDENTITY + 0x2000 + 0x1000 * i | 3
+            words[(IDENTITY + 0x1000 >> 3) + i] = IDENTITY + 0x2000 + 0x1000 * i | 0x23
         first = IDENTITY + 0x2000 >> 3
         for i in range(2048):
-            words[first + i] = i << 21 | 0x83
+            words[first + i] = i << 21 | 0xA3
         words[GDT >> 3 : (GDT >> 3) + 4] = memoryview(
             struct.pack("<4Q", 0, 0, 0x00AF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF)
         ).cast("Q")
@@ -166,13 +166,16 @@ class Platform:
 
     @contextmanager
     def identity_mapped(self) -> Iterator[None]:
-        """Meanwhile virtual addresses are physical ones, and everything may be executed; only from ring 0."""
-        root, cpu = self.view.root.value, self.cpu
-        self.view.root.value = IDENTITY
+        """Meanwhile virtual addresses are physical ones, and everything may be executed."""
+        view, cpu = self.view, self.cpu
+        root, hflags = view.root.value, view.hflags.value
+        view.root.value, view.hflags.value = IDENTITY, hflags & ~CPL  # the tables are for ring 0
         cpu.flush_translations()
-        yield
-        self.view.root.value = root
-        cpu.flush_translations()
+        try:
+            yield
+        finally:
+            view.root.value, view.hflags.value = root, hflags
+            cpu.flush_translations()
 
     # Ways out of the guest.
 

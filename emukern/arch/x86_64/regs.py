@@ -41,6 +41,8 @@ REGISTERS = Registers(
         "is_int": (0x150C, "c_int32", 1),
         "old_exception": (0x1578, "c_int32", 1),
     },
+    # xmm0-15 without AVX: 16 bytes in 64; SSSE3 helpers leave bytes of the host's stack in the rest.
+    scratch=tuple((0x338 + 64 * i + 16, 48) for i in range(16)),
 )
 
 RFLAGS = x86.UC_X86_REG_RFLAGS
