@@ -220,6 +220,8 @@ class LinuxGuest:
         result = self.agent.results.pop()
         if isinstance(result, Exception):
             raise UsageError(f"cannot run {argv[0]}: {result}")
+        if isinstance(result, commands.Died):
+            raise GuestOops("\n".join(_report([record.text for record in self.dmesg()])))
         return Completed(result.output.decode("utf-8", "replace"), result.status)
 
     def shell(self, line: str) -> Completed:

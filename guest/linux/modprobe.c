@@ -198,6 +198,17 @@ remove_all(struct record *answers)
   return status;
 }
 
+// The host answers in no time. A modprobe that reads its indexes and modules from a disk takes its time, and there are
+// races which on every real machine end as they do because of it: a module that its dependency asks for in the background
+// as well is loaded by the one who is already at it.
+static void
+take_time(void)
+{
+  struct timespec time = {.tv_nsec = 50 * 1000 * 1000};
+
+  nanosleep(&time, NULL);
+}
+
 static int
 probe(const char *name, char **params)
 {
@@ -224,6 +235,7 @@ main(int argc, char *argv[])
   int status = 0;
 
   uname(&kernel);
+  take_time();
   if(*names == NULL){
     dprintf(2, "modprobe: ERROR: missing parameters. See -h.\n");
     return 1;

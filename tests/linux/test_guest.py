@@ -113,9 +113,9 @@ def test_an_override_answers_whoever_calls(borrowed):
 
 def test_an_override_answers_a_module(borrowed):
     refused = []
-    with borrowed.override("__register_chrdev")(lambda *args: refused.append(args) or -16):
-        with pytest.raises(ModuleError) as error:
-            insert(borrowed, "snd")
+    stand_in = borrowed.override("__register_chrdev")(lambda *args: refused.append(args) or -16)
+    with stand_in, pytest.raises(ModuleError) as error:
+        insert(borrowed, "snd")
     assert error.value.errno == 5  # snd says EIO, whatever the reason
     assert len(refused) == 1
 

@@ -138,7 +138,10 @@ class Platform:
         return bytes(page)
 
     def _identity_map(self) -> None:
-        """4 GiB in 2 MiB pages, marked as accessed so that walking them changes nothing, and a GDT with flat 64-bit code (0x10) and data (0x18)."""
+        """4 GiB in 2 MiB pages, and a GDT with flat 64-bit code (0x10) and data (0x18).
+
+        Entries are marked as accessed, so that walking them changes nothing.
+        """
         words = self.cpu.ram.words
         words[IDENTITY >> 3] = IDENTITY + 0x1000 | 0x23
         for i in range(4):
