@@ -43,7 +43,8 @@ class Forming:
     percpu: int = 0
     address: int = 0  # of its struct module
     undo: list[Undo] = field(default_factory=list)
-    kept_undo: bool = True
+    settled: dict[str, int] = field(default_factory=dict)  # members of struct module that patch.py found out
+    hidden: set[str] = field(default_factory=set)  # sections the architecture's code need not see any more
 
     def give_back(self) -> None:
         """Undo everything."""
@@ -100,6 +101,7 @@ class Forming:
         content = image.fill(self.file, layout)
         apply_relocations(self.file, layout, values, content, relocations)
         patch.settle_call_sites(self, layout, content)
+        patch.sort_unwind_tables(self, layout, content)
         self._fill_names(layout, content, values)
         return layout, content
 
@@ -122,9 +124,9 @@ class Forming:
         record.put(raw, "strtab", self.at(table.link), spot)
         record.put(raw, "typetab", init + placement.init_letters, spot)
         put(content, init + placement.init_letters - low, names.letters)
-        kept = rows[names.kept]
+        kept = content[data + placement.symbols - low :][: SYMBOL * len(names.kept)].view(rows.dtype)
+        np.take(rows, names.kept, out=kept)
         kept["name"] = names.starts
-        put(content, data + placement.symbols - low, kept.view(np.uint8).reshape(-1))
         put(content, data + placement.strings - low, names.strings)
         put(content, data + placement.letters - low, names.letters[names.kept])
         record_place = self.this_module() - low
@@ -169,7 +171,7 @@ class Forming:
             raw[at : at + len(own)] = own
         for place, number in zip(block_places(kernel), range(len(block_places(kernel))), strict=True):
             self._describe_block(raw, start + place, number)
-        for path, value in known.items():
+        for path, value in (known | self.settled).items():
             record.put(raw, path, value, start)
 
     def _describe_block(self, raw: memoryview, start: int, number: int) -> None:

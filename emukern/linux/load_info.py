@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from emukern import elf
@@ -30,7 +30,10 @@ LARGE = 1 << 20  # bytes from which on memory need not be in one piece
 
 @dataclass
 class LoadInfo:
-    """The block in guest memory: struct load_info at `address`, the copy of the file at `header`."""
+    """The block in guest memory: struct load_info at `address`, the copy of the file at `header`.
+
+    `names`: address and content of names of sections that are hidden until `show` is called.
+    """
 
     kernel: Kernel
     address: int
@@ -38,10 +41,16 @@ class LoadInfo:
     sections: int  # of the section headers
     offsets: dict[int, int]  # section → offset in the copy
     large: bool
+    names: list[tuple[int, int]] = field(default_factory=list)
 
     def copied(self, index: int) -> int:
         """Address of a section in the copy, 0 when it is not there."""
         return self.header + self.offsets[index] if index in self.offsets else 0
+
+    def show(self) -> None:
+        """Let hidden sections have their names."""
+        for place, name in self.names:
+            self.kernel.guest.machine.mem.put_u32(place, name)
 
     def free(self) -> None:
         """Give the block back."""
@@ -103,6 +112,9 @@ def _header(info: LoadInfo, forming: Forming, section: elf.Section) -> tuple[int
         flags |= elf.SHF_ALLOC
     elif section.name in forming.kernel.style.after_init:
         flags |= SHF_RO_AFTER_INIT
+    if section.name in forming.hidden:
+        info.names.append((info.sections + section.index * SECTION_HEADER.size, name))
+        name = 0
     if section.index in info.offsets:
         at = info.offsets[section.index]
         address = address or info.copied(section.index)

@@ -115,7 +115,7 @@ def prepare(kernel: Kernel, blob: bytes) -> Prepared:
     check_file(kernel, file)
     found = Prepared(plain, file, place(file, kernel.style))
     _prepared[key] = found
-    while sum(len(known.plain) for known in _prepared.values()) > KEPT and len(_prepared) > 1:
+    while sum(len(known.plain) for known in _prepared.values()) > KEPT:
         _prepared.popitem(last=False)
     return found
 

@@ -211,6 +211,7 @@ class _Publication:
             kernel.call("sort_extable", table, table + size)
         self.later(lambda: kernel.call("module_arch_cleanup", self.at))
         self.must(kernel.call("module_finalize", info.header, info.sections, self.at))
+        info.show()
         if kernel.load_info.has("dyndbg") and self.forming.section("__dyndbg")[1]:
             place = info.address + kernel.load_info.offset("dyndbg")
             kernel.call_if_there("ddebug_add_module", place, self.at + kernel.module.offset("name"))
