@@ -17,7 +17,8 @@ from emukern.event import Break, Event, Hypercall, Return
 from emukern.exchange import Completed, argument
 from emukern.linux import agent as commands
 from emukern.linux import snapshot
-from emukern.linux.machine import NO_QUOTA, Machine, Stop
+from emukern.linux.machine import Machine, Stop
+from emukern.machine.cpu import NO_QUOTA
 
 if TYPE_CHECKING:
     from emukern.kernel.log import Record
@@ -112,16 +113,38 @@ class LinuxGuest:
         return stop
 
     def park(self, limit: int | None = None) -> None:
-        """Let the agent finish what it was told, and stop in the system call where the host may call functions."""
+        """Let the agent come to the system call where the host may call functions, and stop there.
+
+        Raises GuestPanic when the machine goes down, or does not get there by the virtual time `limit`.
+        """
         if self.parked:
             return
-        self.agent.commands.append(commands.Park())
         stop = self._until(lambda event: isinstance(event, Break) and self._at_rest(), limit)
         if stop.why == "limit":
             raise GuestPanic(f"the kernel did not reach user space\n{self._last_words()}")
         if stop.event is None:
             raise GuestPanic(self._last_words())
         self.parked = True
+
+    def perform(self, command: commands.Command) -> Any:
+        """Have the agent do something, and park again; its result. Raises GuestOops when it never gets that far, or
+        the kernel killed it for it."""
+        self.park()
+        self.parked = False
+        self.agent.commands.append(command)
+        clock = self.machine.clock
+        stop = self._until(
+            lambda event: isinstance(event, Break) and self._at_rest(),
+            clock.now + CALL_LIMIT,
+            clock.blocks + self.call_blocks,
+        )
+        if stop.event is None:
+            raise GuestOops(self._why(stop, type(command).__name__))
+        self.parked = True
+        result = self.agent.results.pop()
+        if isinstance(result, commands.Died):
+            raise GuestOops("\n".join(_report([record.text for record in self.dmesg()])))
+        return result
 
     def _at_rest(self) -> bool:
         """Is it our agent that came to the parking place?"""
@@ -214,14 +237,9 @@ class LinuxGuest:
 
     def execute(self, argv: list[str]) -> Completed:
         """Run a program and wait for it; its output is what it writes to descriptors 1 and 2."""
-        self.parked = False
-        self.agent.commands.append(commands.Exec(tuple(argv)))
-        self.park()
-        result = self.agent.results.pop()
+        result = self.perform(commands.Exec(tuple(argv)))
         if isinstance(result, Exception):
             raise UsageError(f"cannot run {argv[0]}: {result}")
-        if isinstance(result, commands.Died):
-            raise GuestOops("\n".join(_report([record.text for record in self.dmesg()])))
         return Completed(result.output.decode("utf-8", "replace"), result.status)
 
     def shell(self, line: str) -> Completed:
@@ -325,14 +343,9 @@ class LinuxGuest:
         """Have the agent make a system call. Raises ModuleError with the kernel's errno and its last words about it,
         GuestOops when the kernel killed the agent for it."""
         since = self.last_record()
-        self.parked = False
-        self.agent.commands.append(command)
-        self.park()
-        result = self.agent.results.pop()
-        texts = [record.text for record in self.dmesg() if record.seq > since]
-        if isinstance(result, commands.Died):
-            raise GuestOops("\n".join(_report(texts)) or "the agent was killed")
+        result = self.perform(command)
         if result.status:
+            texts = [record.text for record in self.dmesg() if record.seq > since]
             raise ModuleError(result.status, texts[-1] if texts else "")
 
     def last_record(self) -> int:
