@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class Forming:
             if not base:
                 raise Refused(errno.ENOMEM)
             self.bases.append(base)
-            self.undo.append(lambda base=base: kernel.call(("execmem_free", "module_memfree"), base))  # type: ignore[misc]
+            self.undo.append(partial(release, kernel, base, block.size, block.text))
         if self.file.percpu:
             section = self.file.elf.sections[self.file.percpu]
             self.percpu = reserve_percpu(kernel, section.size, section.align) if section.size else 0
@@ -218,6 +219,13 @@ def allocate(kernel: Kernel, size: int, text: bool) -> int:
         return kernel.call("module_alloc", size)
     kind = kernel.constant("EXECMEM_MODULE_TEXT" if text else "EXECMEM_MODULE_DATA")
     return kernel.call(("execmem_alloc_rw", "execmem_alloc"), kind, size)
+
+
+def release(kernel: Kernel, base: int, size: int, text: bool) -> None:
+    """Give a block of module memory back."""
+    if is_rox(kernel, text):
+        kernel.call_if_there("execmem_restore_rox", base, size)
+    kernel.call(("execmem_free", "module_memfree"), base)
 
 
 def is_rox(kernel: Kernel, text: bool) -> int:

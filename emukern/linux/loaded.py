@@ -160,7 +160,7 @@ class Loaded:
     def __init__(self, kernel: Kernel, name: str, address: int, sections: dict[str, int] | None = None) -> None:
         self.name = name
         self.address = address  # of its struct module
-        self.sections = sections or {}  # of those that stay, by name; known when our loader placed them
+        self.sections = sections or {}  # addresses by name, of those that go with init too; known to our loader alone
         self._kernel = kernel
         self._symbols: SymbolTable | None = None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,11 +45,19 @@ class Prepared:
 _prepared: OrderedDict[tuple[bytes, Style], Prepared] = OrderedDict()
 
 
-def load(guest: Any, blob: bytes, params: str = "", flags: int = 0, name: str = "") -> Loaded:
+def load(
+    guest: Any,
+    blob: bytes,
+    params: str = "",
+    flags: int = 0,
+    name: str = "",
+    before_init: Callable[[Loaded], object] | None = None,
+) -> Loaded:
     """Load the module in `blob` with these parameters; `flags` are those of finit_module.
 
+    `before_init` gets the module when it is in memory and has run nothing yet but setters of parameters; it is not
+    called for a module that is left to the kernel. `name` is not used: such modules always say their name.
     Raises ModuleError with the errno and the words of the kernel, and what `guest.call` raises when its code dies.
-    `name` is not used: a module for a kernel of its own always says its name.
     """
     kernel = kernel_of(guest)
     guest.park()
@@ -57,10 +66,20 @@ def load(guest: Any, blob: bytes, params: str = "", flags: int = 0, name: str = 
         return by_the_kernel(guest, blob, params, flags)
     from emukern.linux import publish
 
-    seen = guest.dmesg()[-1:]
-    address = publish.publish(formed, params, lambda number: _failed(guest, number, seen[0].seq if seen else -1))
-    found = Loaded(kernel, formed.forming.file.name, address, formed.sections)
-    guest.loaded[found.name] = found
+    since = guest.last_record()
+    found = Loaded(kernel, formed.forming.file.name, 0, formed.sections)
+
+    def ready(address: int) -> None:
+        found.address = address
+        guest.loaded[found.name] = found
+        if before_init is not None:
+            before_init(found)
+
+    try:
+        publish.publish(formed, params, lambda number: _failed(guest, number, since), ready)
+    except ModuleError:
+        guest.loaded.pop(found.name, None)
+        raise
     return found
 
 
@@ -98,6 +117,7 @@ def prepare(kernel: Kernel, blob: bytes) -> Prepared:
     """Parse a file, or remember having done so. Raises Refused or ElfError."""
     from emukern.kmod.compression import unpack
     from emukern.kmod.file import parse
+    from emukern.kmod.relocate import got_slots
     from emukern.linux.acceptance import check_file
     from emukern.linux.placement import place
 
@@ -113,6 +133,8 @@ def prepare(kernel: Kernel, blob: bytes) -> Prepared:
     except ModuleError as broken:  # not even unpacked
         raise Refused(broken.errno) from None
     check_file(kernel, file)
+    if got_slots(file, kernel.guest.machine.arch.relocations):
+        raise Refused(errno.EINVAL)  # there is no such table in this kernel's modules
     found = Prepared(plain, file, place(file, kernel.style))
     _prepared[key] = found
     while sum(len(known.plain) for known in _prepared.values()) > KEPT:

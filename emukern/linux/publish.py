@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from emukern.errors import ModuleError
@@ -45,19 +46,18 @@ class Formed:
 
     @property
     def sections(self) -> dict[str, int]:
-        """Addresses of the sections that stay, by name."""
+        """Addresses of the sections by name."""
         forming = self.forming
-        blocks = forming.placement.blocks
         found: dict[str, int] = {}
-        for index, (block, _) in forming.placement.sections.items():
+        for index in forming.placement.sections:
             section = forming.file.elf.sections[index]
-            if section.size and not blocks[block].init:
+            if section.size:
                 found.setdefault(section.name, forming.at(index))
         return found
 
 
-def publish(formed: Formed, params: str, failure: Failure) -> int:
-    """Let the kernel know the module, and run its init. The address of its struct module.
+def publish(formed: Formed, params: str, failure: Failure, ready: Callable[[int], object]) -> None:
+    """Let the kernel know the module, and run its init. Before that, `ready` is told where its struct module is.
 
     Raises what `failure` makes of an errno, after everything was undone.
     """
@@ -78,8 +78,8 @@ def publish(formed: Formed, params: str, failure: Failure) -> int:
         formed.forming.give_back()
         raise
     info.free()
+    ready(formed.forming.address)
     work.run_init()
-    return formed.forming.address
 
 
 class _Publication:
@@ -148,7 +148,7 @@ class _Publication:
             if setup and at >= 0:
                 self.kernel.guest.call(setup, self.at, info.copied(section.index) + at + len(name) + 1)
             if setup and free:
-                self.later(lambda free=free: self.kernel.guest.call(free, self.at))  # type: ignore[misc]
+                self.later(partial(self.kernel.guest.call, free, self.at))
         spaces = self.file.infos("import_ns")
         if spaces and self.kernel.module.has("imported_namespaces"):
             self.put("imported_namespaces", self.kernel.guest.alloc("\n".join(spaces).encode() + b"\0"))

@@ -217,6 +217,19 @@ def test_it_can_be_called_and_looked_at(borrowed):
     assert module.sections[".text"] <= address < module.ranges[0][1]
 
 
+def test_who_wants_to_see_it_before_init_can(borrowed):
+    there = []
+
+    def look(module):
+        init = module.symbols.address_of("init_module")
+        there.append((module.now.state.name, borrowed.machine.mem.lookup(init)[1], borrowed.loaded[module.name]))
+        assert module.sections[".init.text"] <= init
+
+    module = loader.load(borrowed, plain(borrowed, "dummy"), before_init=look)
+    assert there == [("COMING", "rx", module)]
+    assert module.symbols.address_of("init_module") is None
+
+
 def test_code_of_a_module_that_was_there_before_is_not_run(borrowed):
     for name in ("libarc4", "dummy", "libarc4", "lz4", "dummy"):
         with_needs(borrowed, name)
