@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 WRITERS = ("__text_poke", "__patch_insn_write", "__patch_insn_set")
 FREERS = ("execmem_free", "module_memfree")
 LARGEST = 1 << 16  # pages of one freed range
+# Bytes of an instruction: the engine does notice the first store through a new mapping, and kernels make one each time.
+NOTICED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def _entered(machine: Machine, one: Watched) -> Callable[[], bool]:
 
     def entered() -> bool:
         length = gpr[arguments[one.length]] if one.length is not None else None
+        if length is not None and length <= NOTICED:
+            return False
         machine.rewritten.append((gpr[arguments[one.start]], length))
         state.quota = 0  # before anything of it can be executed
         return False

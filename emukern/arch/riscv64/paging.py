@@ -6,6 +6,8 @@ from emukern.arch import Paging
 
 V, R, W, X, U, ACCESSED, DIRTY = 1, 2, 4, 8, 16, 64, 128
 SV39 = 8 << 60
+# By the four permission bits, which lie in a row.
+PROTS = tuple("".join(letter for bit, letter in enumerate("rwxu") if bits >> bit & 1) for bits in range(16))
 
 
 def encode(phys: int, prot: str) -> int:
@@ -29,10 +31,7 @@ def decode(entry: int) -> tuple[int, str, bool] | None:
     """Physical address, permissions and whether the entry is a leaf."""
     if not entry & V:
         return None
-    prot = "".join(
-        letter for bit, letter in ((R, "r"), (W, "w"), (X, "x"), (U, "u")) if entry & bit
-    )
-    return (entry >> 10 << 12) & 0x00FF_FFFF_FFFF_F000, prot, bool(entry & (R | W | X))
+    return (entry >> 10 << 12) & 0x00FF_FFFF_FFFF_F000, PROTS[entry >> 1 & 15], bool(entry & (R | W | X))
 
 
 def root_register(phys: int) -> int:
