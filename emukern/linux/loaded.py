@@ -219,17 +219,19 @@ def block_places(kernel: Kernel) -> list[int]:
 class _Names(SymbolTable):
     """A table that finds names fast."""
 
+    @cached_property
+    def index(self) -> NameIndex:
+        """Where the names are."""
+        import numpy as np
+
+        starts = np.frombuffer(self.starts, np.uint32)
+        ends = np.flatnonzero(np.frombuffer(self.strings, np.uint8) == 0)
+        lengths = ends[np.searchsorted(ends, starts)] - starts
+        return NameIndex.of(self.strings, starts, lengths.astype(np.uint32))
+
     def address_of(self, name: str) -> int | None:
         """The address of the first row of that name."""
-        index = self.__dict__.get("_index")
-        if index is None:
-            import numpy as np
-
-            starts = np.frombuffer(self.starts, np.uint32)
-            ends = np.flatnonzero(np.frombuffer(self.strings, np.uint8) == 0)
-            lengths = ends[np.searchsorted(ends, starts)] - starts
-            index = self.__dict__["_index"] = NameIndex.of(self.strings, starts, lengths.astype(np.uint32))
-        rows = index.find(name.encode("latin-1", "replace"), self.strings, self.starts)
+        rows = self.index.find(name.encode("latin-1", "replace"), self.strings, self.starts)
         return next((self.values[row] for row in rows if self.kinds[row] != ord("U")), None)
 
 

@@ -147,7 +147,7 @@ class _Publication:
             at = text.find(b"\0" + name + b"=")
             if setup and at >= 0:
                 self.kernel.guest.call(setup, self.at, info.copied(section.index) + at + len(name) + 1)
-            if setup and free:
+            if free:
                 self.later(partial(self.kernel.guest.call, free, self.at))
         spaces = self.file.infos("import_ns")
         if spaces and self.kernel.module.has("imported_namespaces"):

@@ -264,6 +264,3 @@ def errno_of(result: int) -> int:
     """The positive errno in a C int result; 0 for success."""
     code = ((result & 0xFFFF_FFFF) ^ 0x8000_0000) - 0x8000_0000
     return -code if code < 0 else 0
-
-
-

@@ -9,7 +9,7 @@ import pytest
 from emukern.errors import ModuleError
 from emukern.kmod.compression import strip_signature
 from emukern.kmod.file import parse
-from emukern.linux import elliptic, keyring, loader, signature, struct_module
+from emukern.linux import elliptic, forming, keyring, loader, signature, struct_module
 from emukern.linux.loaded import Loaded
 from emukern.linux.struct_module import Kernel, kernel_of
 
@@ -174,6 +174,23 @@ def test_of_a_module_that_fails_nothing_stays(borrowed):
     assert (borrowed.lsmod(), borrowed.loaded) == ([], {})
     assert areas(borrowed) == blocks
     assert loader.load(borrowed, blob).refcnt == 0
+
+
+def test_what_was_given_before_memory_ran_out_is_given_back(borrowed, monkeypatch):
+    blob, real, given = plain(borrowed, "dummy"), forming.allocate, []
+
+    def scarce(kernel, size, text):
+        given.append(0 if given else real(kernel, size, text))
+        return given[-1]
+
+    borrowed.advance(SETTLED)
+    blocks = areas(borrowed)
+    monkeypatch.setattr(forming, "allocate", scarce)
+    monkeypatch.setattr(loader, "by_the_kernel", lambda *arguments: "asked")
+    assert loader.load(borrowed, blob) == "asked"
+    borrowed.advance(SETTLED)
+    assert areas(borrowed) == blocks
+    assert given[0] != 0 == given[1]
 
 
 def areas(guest):
