@@ -16,6 +16,7 @@ from emukern import arch as arches
 from emukern.errors import EmukernError, GuestPanic, UsageError
 from emukern.event import Break, Event, Idle, Stuck
 from emukern.linux import rewriting
+from emukern.linux.codepages import CodePages
 from emukern.linux.memory import KernelMemory
 from emukern.machine import hooks
 from emukern.machine.clock import EPOCH, Clock
@@ -121,6 +122,7 @@ class Machine:
         self.more: dict[str, Any] = {}  # parts that the machine's user adds
         self.rewritten: list[tuple[int, int | None]] = []  # code that is being written now: address, length
         self._start: int | None = None
+        self.code_pages = CodePages(self.cpu, self.mem)
         hooks.open_bus(self.cpu, self.board.bus, self.changes)
 
     def break_at(self, address: int) -> None:
@@ -139,8 +141,10 @@ class Machine:
 
     def forget_code(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Forget code translated from these ranges of RAM (offsets), whatever address it ran at."""
+        physical = sorted((self.ram.base + start, self.ram.base + end) for start, end in ranges)
         with self.platform.identity_mapped():
-            self.cpu.forget_code((self.ram.base + start, self.ram.base + end) for start, end in ranges)
+            self.cpu.forget_code(physical)
+        self.code_pages.forget(physical)
 
     def load(self, image: Any, cmdline: bytes, initrd: bytes) -> None:
         """Put a kernel into RAM and the CPU at its entry."""
