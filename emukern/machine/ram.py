@@ -46,7 +46,7 @@ class RamImage:
 
     def __del__(self) -> None:
         fd, self.fd = getattr(self, "fd", -1), -1
-        if fd >= 0:
+        if fd >= 0 and os is not None:  # None: the process ends
             os.close(fd)
 
     def write(self, data: bytes | memoryview, at: int) -> None:
