@@ -16,7 +16,7 @@ from emukern.errors import GuestOops, GuestPanic, ModuleError, UsageError
 from emukern.event import Break, Event, Hypercall, Return
 from emukern.exchange import Completed, argument
 from emukern.linux import agent as commands
-from emukern.linux import snapshot
+from emukern.linux import oops, snapshot
 from emukern.linux.machine import Machine, Stop
 from emukern.machine.cpu import NO_QUOTA
 
@@ -143,7 +143,7 @@ class LinuxGuest:
         self.parked = True
         result = self.agent.results.pop()
         if isinstance(result, commands.Died):
-            raise GuestOops("\n".join(_report([record.text for record in self.dmesg()])))
+            raise GuestOops(self._report())
         return result
 
     def _at_rest(self) -> bool:
@@ -217,7 +217,10 @@ class LinuxGuest:
             return f"{name} did not come back in time; the CPU is at {place}"
         if stop.why in ("reset", "poweroff"):
             return self._last_words()
-        return "\n".join(_report([record.text for record in self.dmesg()])) or f"{name} did not come back"
+        return self._report() or f"{name} did not come back"
+
+    def _report(self) -> str:
+        return oops.report([record.text for record in self.dmesg()])
 
     def alloc(self, data: bytes | int) -> int:
         """kmalloc a block of `data` bytes, zeroed, or one that holds `data`."""
@@ -394,14 +397,3 @@ class LinuxModule:
     def call(self, symbol: str, *args: SupportsIndex) -> int:
         """Call a function of the module; returns its 64-bit result, unsigned."""
         return self.guest.call(self.address(symbol), *args)
-
-
-def _report(texts: list[str]) -> list[str]:
-    """The last oops in the log, or its last lines."""
-    start = next((i for i in reversed(range(len(texts))) if _dies(texts[i])), max(0, len(texts) - 3))
-    return texts[start:]
-
-
-def _dies(text: str) -> bool:
-    """Is this how an oops begins?"""
-    return text.startswith(("BUG: ", "Oops", "Unable to handle", "general protection fault", "kernel BUG"))
