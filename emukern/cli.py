@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from emukern import __version__
-from emukern.commands import boot, cache, console, modinfo, run, samples, sweep
+from emukern.commands import boot, cache, console, kernel, modinfo, run, samples, sweep
 from emukern.errors import EmukernError, GuestOops, GuestPanic, UsageError
 
 COMMANDS = {"boot": boot, "run": run, "sweep": sweep, "modinfo": modinfo, "samples": samples, "cache": cache}
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def explain(error: Exception) -> int:
     """Tell what went wrong in one sentence; returns the exit status for it."""
     if isinstance(error, GuestPanic):
-        return fail(f"kernel panic: {error}", PANIC)
+        return fail(kernel.sentence(error.report), PANIC)
     if isinstance(error, GuestOops):
         return fail(str(error), run.OOPS)
     if isinstance(error, UsageError):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NEVER = 124  # exit status when all that is left waits for what will never happen
 SHELL = "/bin/sh"
+STDIN = "/proc/self/fd/0"  # as a script; with -s, busybox's shell takes a terminal for a person
 
 
 def interactive(options: argparse.Namespace) -> int:
@@ -27,7 +28,7 @@ def interactive(options: argparse.Namespace) -> int:
         output = Column(terminal)
         try:
             with terminal.early():
-                guest = boot(options, console=output.write, source=terminal)
+                guest = boot(options, seen=True, console=output.write, source=terminal)
                 furnish(guest, options)
             tty = Tty(guest)
             terminal.attach(guest.machine.clock, tty.resize)
@@ -69,7 +70,9 @@ def scripted(options: argparse.Namespace, words: tuple[str, ...], source: Script
     tty.take_lines()
     guest.machine.console.console.input = Feed(tty, source)
     output.open = True
-    return ended(session.run(guest, [SHELL, *words], ended=output.close))
+    if words == ("-s",):
+        words = (STDIN,)
+    return ended(session.run(guest, [SHELL, *words], ended=output.close, sign=lambda: output.count))
 
 
 class Plain:
@@ -77,12 +80,14 @@ class Plain:
 
     def __init__(self) -> None:
         self.open = False
+        self.count = 0  # bytes so far
         self._held = b""  # a carriage return, which may belong to the end of a line
 
     def write(self, data: bytes) -> None:
         """Print."""
         from emukern.terminal import write_all
 
+        self.count += len(data)
         if self.open:
             data = self._held + data
             self._held = b"\r" if data.endswith(b"\r") else b""

@@ -10,30 +10,51 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from emukern.commands import options as shared
+from emukern.errors import UsageError
 
 if TYPE_CHECKING:
     from emukern.errors import ModuleError
     from emukern.linux.guest import LinuxGuest
     from emukern.linux.outcome import Guest, Outcome
 
+PANIC = "Kernel panic - not syncing: "
+MEMORY = (96, 3072)  # MiB: what the smallest kernels need, and what the PC has room for
 LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")  # as dmesg calls them
 
 
-def boot(options: argparse.Namespace, **more: Any) -> LinuxGuest:
-    """The guest that the command line describes, parked. Raises what makes it impossible."""
+def boot(options: argparse.Namespace, *, seen: bool = False, **more: Any) -> LinuxGuest:
+    """The guest that the command line describes, parked. Raises what makes it impossible.
+
+    A kernel that panics has its last lines on standard error, unless they were `seen`.
+    """
+    from emukern.errors import GuestPanic
     from emukern.linux.boot import boot as boot_image
 
-    shared.check(options)
+    more |= {"arch": options.arch, "modules": options.modules, "cache": not options.no_cache}
     if options.memory is not None:
+        if not MEMORY[0] <= options.memory <= MEMORY[1] or options.memory % 2:
+            raise UsageError(f"memory must be an even number of MiB from {MEMORY[0]} to {MEMORY[1]}")
         more["memory"] = options.memory * shared.MIB
-    return boot_image(
-        options.kernel,
-        arch=options.arch,
-        modules=options.modules,
-        cmdline=options.append or "",
-        cache=not options.no_cache,
-        **more,
-    )
+    if options.modules is not None and not options.modules.is_dir():
+        raise UsageError(f"there is no module tree at {options.modules}")
+    try:
+        guest = boot_image(options.kernel, cmdline=options.append or "", **more)
+    except GuestPanic as panic:
+        if not seen:
+            print(*panic.report.splitlines(), sep="\n", file=sys.stderr)
+        raise
+    if options.modules is not None:
+        _ = guest.tree  # raises UsageError when it is another kernel's
+    return guest
+
+
+def sentence(report: str) -> str:
+    """What a panic comes to: the kernel's own words for it, or the first line of the report."""
+    for line in report.splitlines():
+        if PANIC in line:
+            return f"kernel panic: {line.partition(PANIC)[2]}"
+    first = report.partition("\n")[0]
+    return first if first.startswith("the kernel ") else f"kernel panic: {first}"
 
 
 def show_log(guest: LinuxGuest) -> None:

@@ -13,10 +13,11 @@ from emukern.linux.agent import Command, Died, Done, Exited, Folder, Link, Power
 
 if TYPE_CHECKING:
     from emukern.linux.guest import LinuxGuest
+    from emukern.linux.machine import Stop
 
 SHARE = "/mnt"
 PART = 4  # a shared folder may take the guest's memory divided by this
-NEVER = "never"
+PATIENCE = 86_400_000_000_000  # ns of virtual time: a day
 PANIC = "Kernel panic"
 
 
@@ -83,20 +84,22 @@ def run(
     env: Sequence[str] = (),
     size: tuple[int, int] = (0, 0),
     ended: Callable[[], object] = lambda: None,
+    sign: Callable[[], object] | None = None,
 ) -> int | None:
     """Run a program on the console, then switch the guest off; the program's exit status.
 
-    0 when somebody has switched the machine off or restarted it, None when nothing will ever happen again. `size`: rows
-    and columns. `ended` is called when the program has ended, before the kernel shuts down. Raises GuestPanic.
+    0 when somebody has switched the machine off or restarted it, None when nothing will ever happen again: nothing that
+    changes what `sign` says, for PATIENCE. `size`: rows and columns. `ended` is called when the program has ended,
+    before the kernel shuts down. Raises GuestPanic.
     """
     agent = guest.agent
     agent.results.clear()
     guest.park()
     agent.commands.append(Shell(tuple(argv), tuple(env), *size))
     try:
-        stop = guest.run(until=lambda: bool(agent.results))
+        stop = _run(guest, sign)
         if not agent.results:
-            return None if stop.why == "idle" else 0
+            return None if stop.why in ("idle", "limit") else 0
         ended()
         status = _status(agent.results.pop(), argv[0])
         agent.commands.append(PowerOff())
@@ -106,6 +109,17 @@ def run(
             raise
         return 0
     return status
+
+
+def _run(guest: LinuxGuest, sign: Callable[[], object] | None) -> Stop:
+    """Run until the program has ended, or the guest has."""
+    if sign is None:
+        return guest.run(until=lambda: bool(guest.agent.results))
+    while True:
+        before = sign()
+        stop = guest.run(guest.machine.clock.now + PATIENCE, lambda: bool(guest.agent.results))
+        if stop.why != "limit" or sign() == before:
+            return stop
 
 
 def _status(result: Result, program: str) -> int:
