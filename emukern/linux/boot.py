@@ -15,7 +15,7 @@ from emukern.linux.machine import MIB, Machine
 from emukern.machine.console import Console, Input
 
 if TYPE_CHECKING:
-    from emukern.linux.cache import Kept
+    from emukern.linux.cache import Image, Kept
     from emukern.linux.depends import ModuleTree
     from emukern.linux.facts import Facts
     from emukern.linux.image import KernelImage
@@ -74,6 +74,16 @@ def boot(
             store.save(this, guest.save().machine, pickle.dumps(guest.facts, protocol=5))
     guest.find_tree = partial(tree_of, path, modules, guest.release)
     return guest
+
+
+def identify(image: str | Path) -> Image:
+    """What the kernel image at a path is: its architecture and release. Raises ImageError."""
+    from emukern.linux.cache import Cache
+    from emukern.linux.image import load
+
+    if not Path(image).is_file():
+        raise ImageError(f"there is no kernel image at {image}")
+    return Cache().image(Path(image), load)[0]
 
 
 def command_line(arch: str, extra: str) -> str:

@@ -6,31 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from corpus import tree
 
 from emukern.linux import image, kallsyms
 from emukern.linux.boot import boot
 from emukern.linux.guest import LinuxGuest, Moment
 from emukern.linux.image import KernelImage
 from emukern.linux.kallsyms import Kallsyms
-
-
-@pytest.fixture
-def module_tree(arch: str) -> Path:
-    """The folder of the newest kernel in the cache: boot/ and kernel/ lie in it."""
-    root = tree(arch)
-    if root is None:
-        pytest.skip(f"no stock kernel for {arch}: run scripts/fetch-corpus (it needs a network)")
-    return root
-
-
-@pytest.fixture
-def kernel_image(module_tree: Path) -> Path:
-    """The image file of that kernel."""
-    found = sorted([*module_tree.glob("boot/vmlinu[xz]*"), *module_tree.glob("vmlinu[xz]*")])
-    if not found:
-        pytest.skip(f"{module_tree} has no kernel image: run scripts/fetch-corpus (it needs a network)")
-    return found[0]
 
 
 @cache
