@@ -22,11 +22,21 @@ if TYPE_CHECKING:
     from emukern.machine.cpu import Cpu
 
 BP, CMDLINE, GDT, RNG_SEED = 0x8E000, 0x8D000, 0x8F000, 0x8C000  # physical, below 640 KiB
-# Page tables that map 4 GiB to themselves; the kernel is told to leave them alone.
-IDENTITY, IDENTITY_SIZE = 0x98000, 0x6000
-USABLE, RESERVED = 1, 2  # kinds of memory in the e820 map
+IDENTITY_SIZE = 0x6000  # of page tables that map 4 GiB to themselves, at the end of RAM, which is the firmware's
 CMDLINE_MAX = 0x7FF
 INITRD_ALIGN = 0x1000
+# What firmware leaves in model-specific registers (SDM volume 4, and 3A, 12.11): long mode; fast string operations;
+# memory is cached but for the video memory below 1 MiB and the last GiB below 4 GiB, where PCI devices are.
+ALL_CACHED = 0x0606_0606_0606_0606
+MSRS = (
+    (0xC000_0080, 0x500),
+    (0x1A0, 1),
+    *((number, ALL_CACHED) for number in (0x250, 0x258, *range(0x268, 0x270))),
+    (0x259, 0),
+    (0x200, 0xC000_0000),
+    (0x201, 0xFF_C000_0800),
+    (0x2FF, 0xC06),
+)
 # Segment descriptor words as the engine caches them, and the bits of its hflags that follow from them.
 CODE64, CS32, SS32, CS64, CPL = 0x8000, 0x10, 0x20, 0x8000, 3
 ADDSEG, INHIBIT = 0x40, 8
@@ -38,15 +48,6 @@ DEBUG, BREAKPOINT, INVALID_OPCODE, DOUBLE_FAULT, PROTECTION, PAGE_FAULT = 1, 3, 
 HYPERCALL_VECTOR = 0xF3
 SETUP_RNG_SEED = 9
 RETURN_ADDRESS = 0xFFFF_FFFF_FFF0_0000  # between the fixmap and the top: nothing is ever mapped there
-
-
-def _without(entry: tuple[int, int, int], start: int, size: int) -> list[tuple[int, int, int]]:
-    """An entry of the memory map, in which [start, start + size) is reserved."""
-    address, length, kind = entry
-    if kind != USABLE or not address <= start < start + size <= address + length:
-        return [entry]
-    end = start + size
-    return [(address, start - address, USABLE), (start, size, RESERVED), (end, address + length - end, USABLE)]
 
 
 class Platform:
@@ -65,6 +66,7 @@ class Platform:
 
     def __init__(self, cpu: Cpu, mem: Any, board: Any) -> None:
         self.cpu, self.mem, self.board, self.view = cpu, mem, board, cpu.view
+        self._identity = cpu.ram.size - IDENTITY_SIZE
         self._arm()
 
     def _arm(self) -> None:
@@ -102,12 +104,12 @@ class Platform:
         if len(cmdline) > CMDLINE_MAX:
             raise UsageError(f"the kernel's command line may have {CMDLINE_MAX} bytes, not {len(cmdline)}")
         ram = self.cpu.ram.bytes
+        start = (self.board.top - len(initrd)) & -INITRD_ALIGN
+        if max(segment.paddr + segment.memsz for segment in image.segments) > start:
+            raise UsageError(f"kernel and initial file system need more memory than {len(ram) >> 20} MiB")
         for segment in image.segments:
             end = segment.paddr + segment.filesz
-            if segment.paddr + segment.memsz > len(ram):
-                raise UsageError(f"the kernel needs more memory than {len(ram) >> 20} MiB")
             ram[segment.paddr : end] = image.data[segment.offset : segment.offset + segment.filesz]
-        start = (self.board.top - len(initrd)) & -INITRD_ALIGN
         ram[start : start + len(initrd)] = initrd
         ram[CMDLINE : CMDLINE + len(cmdline) + 1] = cmdline + b"\0"
         for address, table in self.board.tables:
@@ -131,9 +133,8 @@ class Platform:
         seed = bytes(range(32))  # the kernel's random numbers are the same on every boot
         self.cpu.ram.bytes[RNG_SEED : RNG_SEED + 48] = struct.pack("<QII", 0, SETUP_RNG_SEED, 32) + seed
         struct.pack_into("<Q", page, 0x250, RNG_SEED)
-        ranges = [part for entry in self.board.e820 for part in _without(entry, IDENTITY, IDENTITY_SIZE)]
-        page[0x1E8] = len(ranges)
-        for i, (address, length, kind) in enumerate(ranges):
+        page[0x1E8] = len(self.board.e820)
+        for i, (address, length, kind) in enumerate(self.board.e820):
             struct.pack_into("<QQI", page, 0x2D0 + 20 * i, address, length, kind)
         return bytes(page)
 
@@ -142,11 +143,11 @@ class Platform:
 
         Entries are marked as accessed, so that walking them changes nothing.
         """
-        words = self.cpu.ram.words
-        words[IDENTITY >> 3] = IDENTITY + 0x1000 | 0x23
+        words, start = self.cpu.ram.words, self._identity
+        words[start >> 3] = start + 0x1000 | 0x23
         for i in range(4):
-            words[(IDENTITY + 0x1000 >> 3) + i] = IDENTITY + 0x2000 + 0x1000 * i | 0x23
-        first = IDENTITY + 0x2000 >> 3
+            words[(start + 0x1000 >> 3) + i] = start + 0x2000 + 0x1000 * i | 0x23
+        first = start + 0x2000 >> 3
         for i in range(2048):
             words[first + i] = i << 21 | 0xA3
         words[GDT >> 3 : (GDT >> 3) + 4] = memoryview(
@@ -156,8 +157,9 @@ class Platform:
     def _reset(self, entry: int) -> None:
         write = self.cpu.uc.reg_write
         write(x86.UC_X86_REG_CR4, 0x20)
-        self.cpu.uc.msr_write(0xC000_0080, 0x500)
-        write(x86.UC_X86_REG_CR3, IDENTITY)
+        for number, value in MSRS:
+            self.cpu.uc.msr_write(number, value)
+        write(x86.UC_X86_REG_CR3, self._identity)
         write(x86.UC_X86_REG_CR0, 0x8000_0011)
         write(x86.UC_X86_REG_GDTR, (0, GDT, 31, 0))
         write(x86.UC_X86_REG_CS, 0x10)
@@ -172,7 +174,7 @@ class Platform:
         """Meanwhile virtual addresses are physical ones, and everything may be executed."""
         view, cpu = self.view, self.cpu
         root, hflags = view.root.value, view.hflags.value
-        view.root.value, view.hflags.value = IDENTITY, hflags & ~CPL  # the tables are for ring 0
+        view.root.value, view.hflags.value = self._identity, hflags & ~CPL  # the tables are for ring 0
         cpu.flush_translations()
         try:
             yield
