@@ -3,13 +3,15 @@
 import importlib.metadata
 
 import pytest
+from corpus import CACHE
 
 INSTALLED = any(e.value == "emukern.pytest_plugin" for e in importlib.metadata.entry_points(group="pytest11"))
 
 
 @pytest.fixture
-def run(pytester):
+def run(pytester, monkeypatch):
     """Run pytest on the source of a test file with some arguments; answers pytester's result."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))  # booted kernels are in it
 
     def run_it(source, *arguments):
         pytester.makepyfile(source)
@@ -124,3 +126,115 @@ def test_a_test_may_choose_its_own_architectures(run):
         """
     )
     result.assert_outcomes(passed=1)
+
+
+# A distribution's kernel.
+
+OTHER = {"x86_64": "riscv64", "riscv64": "x86_64"}
+
+
+def test_all_guests_run_on_the_command_lines_kernel(run, arch, kernel_image):
+    result = run(
+        """
+        import pytest
+
+        def test_it(guest):
+            assert guest.shell("uname -r").output == guest.release + "\\n"
+
+        def test_alone(guest):
+            guest.modprobe("dummy")
+            guest.shell("echo here > /tmp/trace")
+
+        def test_alone_again(guest):
+            assert guest.lsmod() == []
+            assert "trace" not in guest.shell("ls /tmp").output
+
+        @pytest.mark.emukern(kernel=None)
+        def test_our_own(guest):
+            assert guest.k.ram.size == 128 << 20
+        """,
+        f"--emukern-kernel={kernel_image}",
+        "-rs",
+    )
+    result.assert_outcomes(passed=5, skipped=3)
+    result.stdout.fnmatch_lines([f"*there is no kernel for {OTHER[arch]}, only for {arch}*"])
+
+
+def test_a_marker_chooses_the_kernel(run, arch, kernel_image):
+    result = run(
+        f"""
+        import pytest
+
+        IMAGE = {str(kernel_image)!r}
+
+        @pytest.mark.emukern(kernel=IMAGE)
+        def test_one(guest):
+            assert guest.release in IMAGE
+
+        @pytest.mark.emukern(kernel={{{arch!r}: IMAGE}}, cmdline="panic_on_warn=1")
+        def test_by_architecture(guest):
+            assert guest.kernel.panic_on_warn == 1
+
+        def test_our_own(guest):
+            assert guest.k.ram.size == 128 << 20
+        """,
+        f"--emukern-arch={arch}",
+    )
+    result.assert_outcomes(passed=3, deselected=3)
+
+
+def test_what_a_test_has_overridden_is_over_with_it(run, arch, kernel_image):
+    result = run(
+        """
+        def test_override(guest):
+            guest.override("strlen")(lambda text: 42)
+            assert guest.kernel.strlen("five") == 42
+
+        def test_own(guest):
+            assert guest.kernel.strlen("four") == 4
+        """,
+        f"--emukern-kernel={kernel_image}",
+        f"--emukern-arch={arch}",
+    )
+    result.assert_outcomes(passed=2, deselected=2)
+
+
+def test_a_guest_in_ruins_is_reported_and_replaced(run, arch, kernel_image):
+    result = run(
+        """
+        def test_dies(guest):
+            guest.shell("echo c > /proc/sysrq-trigger")
+
+        def test_fails(guest):
+            guest.modprobe("dummy")
+            assert guest.lsmod() == []
+
+        def test_lives(guest):
+            assert guest.shell("echo alive").output == "alive\\n"
+        """,
+        f"--emukern-kernel={kernel_image}",
+        f"--emukern-arch={arch}",
+    )
+    result.assert_outcomes(passed=1, failed=2, deselected=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*emukern dmesg*",
+            "*Kernel panic - not syncing: sysrq triggered crash*",
+            "*emukern guest*",
+            f"Linux * for {arch}, * s after its start",
+            "it runs, the CPU at *",
+            "*modules: dummy*",
+        ]
+    )
+
+
+def test_kernels_that_cannot_be(run, tmp_path, arch, kernel_image):
+    source = """
+        def test_it(guest):
+            pass
+        """
+    text = tmp_path / "text"
+    text.write_text("no kernel")
+    run(source, f"--emukern-kernel={text}").stdout.fnmatch_lines(["*ImageError: *not a kernel image*"])
+    twice = run(source, f"--emukern-kernel={kernel_image}", f"--emukern-kernel={kernel_image}")
+    twice.stdout.fnmatch_lines([f"*are both for {arch}*"])

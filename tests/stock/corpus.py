@@ -14,6 +14,7 @@ import pytest
 from emukern.errors import ModuleError
 
 HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")  # read early: pytester moves the home
 DEBIAN = {"x86_64": "amd64", "riscv64": "riscv64"}
 
 
@@ -33,8 +34,7 @@ def expected(arch: str) -> dict[str, dict[str, Any]]:
 @cache
 def tree(arch: str) -> Path | None:
     """The module tree of the newest kernel in the cache; None when nothing was fetched."""
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    corpus = cache_home / "emukern" / "corpus" / DEBIAN[arch]
+    corpus = CACHE / "emukern" / "corpus" / DEBIAN[arch]
     found = sorted(path.parent for path in corpus.glob("*/kernel"))
     return found[-1] if found else None
 
