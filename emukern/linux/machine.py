@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 # A slow CPU: what spins until time has passed, and distribution kernels do, costs the host less.
 NS_PER_BLOCK = 16
-LAST_LINES = 20  # of the console, in the report of a machine that is stuck
+LAST_LINES = 80  # of the console that are remembered: a panic with its registers and backtrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,9 @@ class Changes:
 
     def __call__(self) -> None:
         platform = self._platform
-        if platform.pending() or platform.board.deadline() != self.deadline or self._power.state != "on":
+        if self._power.state != "on":
+            self._state.quota = self._state.deadline = 0  # also where no interrupt is taken
+        elif platform.pending() or platform.board.deadline() != self.deadline:
             self._state.quota = 0
 
 
