@@ -215,6 +215,11 @@ class Script:
     def __init__(self, lines: BinaryIO | None) -> None:
         self._lines = lines
 
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        if self._lines is not None and not (sys.stdin and self._lines is sys.stdin.buffer):
+            self._lines.close()
+
     def attach(self, k: Kernel) -> None:
         """Make the guest's terminal pass on every line as it is: no echo, and no byte is a key."""
         k.tty.iflag = 0

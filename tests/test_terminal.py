@@ -218,9 +218,8 @@ def set_size(terminal, rows, columns):
 def test_the_guest_learns_the_size_of_the_window(keyboard):
     terminal, _ = keyboard
     sizes = []
-    kernel = SimpleNamespace(tty=SimpleNamespace(resize=lambda k, rows, columns: sizes.append((rows, columns))))
     set_size(terminal, 30, 100)
-    terminal.attach(kernel)
+    terminal.attach(SimpleNamespace(), lambda rows, columns: sizes.append((rows, columns)))
     set_size(terminal, 40, 60)
     os.kill(os.getpid(), signal.SIGWINCH)
     assert terminal.poll() == b""

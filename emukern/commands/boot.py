@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,11 +45,12 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.files[0]}: modules are put into the guest with --kernel IMAGE; see also --share")
     terminal = bool(sys.stdin and sys.stdin.isatty())
     by_script, by_hand = (console.scripted, console.interactive) if options.kernel else (scripted, interactive)
-    if options.script is not None:
-        return by_script(options, ("-c", options.script), script_from("-" if not terminal else "/dev/null"))
-    if options.stdin is not None or not terminal:
-        return by_script(options, ("-s",), script_from(options.stdin or "-"))
-    return by_hand(options)
+    if options.script is None and options.stdin is None and terminal:
+        return by_hand(options)
+    words = ("-s",) if options.script is None else ("-c", options.script)
+    own = options.script is not None and terminal  # the script's input is not what somebody types
+    with closing(script_from("/dev/null" if own else options.stdin or "-")) as source:
+        return by_script(options, words, source)
 
 
 def power_on(options: argparse.Namespace, **more: object) -> Guest:

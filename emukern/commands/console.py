@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import redirect_stderr
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from emukern.commands.kernel import boot, show_log
 
@@ -27,7 +28,7 @@ def interactive(options: argparse.Namespace) -> int:
     with terminal.raw():
         output = Column(terminal)
         try:
-            with terminal.early():
+            with terminal.early(), redirect_stderr(cast(TextIO, Complaints(output))):
                 guest = boot(options, seen=True, console=output.write, source=terminal)
                 furnish(guest, options)
             tty = Tty(guest)
@@ -54,6 +55,20 @@ class Column:
         """Go to the next line unless the guest has."""
         if self._last != b"\n":
             self.write(b"\r\n")
+
+
+class Complaints:
+    """Standard error while the terminal needs a carriage return for each line."""
+
+    def __init__(self, output: Column) -> None:
+        self._output = output
+
+    def write(self, text: str) -> None:
+        """Print."""
+        self._output.write(text.replace("\n", "\r\n").encode("utf-8", "replace"))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 def scripted(options: argparse.Namespace, words: tuple[str, ...], source: Script) -> int:

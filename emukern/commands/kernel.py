@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from emukern.linux.guest import LinuxGuest
     from emukern.linux.outcome import Guest, Outcome
 
+VIAS = ("loader", "kernel")
 PANIC = "Kernel panic - not syncing: "
 MEMORY = (96, 3072)  # MiB: what the smallest kernels need, and what the PC has room for
 LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")  # as dmesg calls them

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emukern.commands import kernel
 from emukern.commands import options as shared
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from emukern.linux.outcome import Outcome
 
 ABOUT = "insert a module, remove it, and print the kernel's messages"
-VIAS = ("loader", "kernel")
 OOPS = 139  # exit status when the module's code died: insmod was killed by signal 11
 # Four errnos mean something else when they come from the module loader (kmod's insmod).
 WORDS = {
@@ -47,12 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_machine(parser)
     shared.add_kernel(parser, "where the modules are that it needs (with --kernel beside the image, or /lib/modules/…)")
-    parser.add_argument("--via", choices=VIAS, help="who loads it into that kernel: our loader (default) or its own")
+    parser.add_argument("--via", choices=kernel.VIAS, help="who loads it into that kernel: ours (default) or itself")
 
 
 def run(options: argparse.Namespace) -> int:
     """The exit status is 0, the first errno that was not, or OOPS."""
-    from emukern.commands import kernel
     from emukern.commands.module_file import find
     from emukern.errors import GuestPanic
     from emukern.kmod.depends import module_name
