@@ -252,3 +252,77 @@ def test_a_script_gives_one_line_at_a_time(tmp_path):
         script = Script(file)
         assert script.poll() == b""
         assert [script.wait(None) for _ in range(3)] == [b"one\n", b"two", None]
+
+
+# A distribution's kernel.
+
+
+def times(pid):
+    """Seconds of CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def stock(arch, kernel_image):
+    session = Session(arch, "--kernel", str(kernel_image))
+    yield session
+    session.process.close(force=True)
+
+
+def test_a_distributions_kernel(stock, kernel_image):
+    assert stock.line("uname -r").strip() in kernel_image.name
+    assert stock.line("modprobe dummy; lsmod").splitlines()[1].split()[0] == "dummy"
+    assert stock.line("cat /proc/modules").startswith("dummy ")
+    assert stock.line("rmmod dummy; lsmod").splitlines() == ["Module                  Size  Used by"]
+    assert "HOME=/" in stock.line("dmesg | tail -2")
+    stock.say("exit 7\r")
+    stock.hear("reboot: Power down")
+    assert stock.end() == (7, True)
+
+
+def test_keys_and_time_of_a_distributions_kernel(stock):
+    stock.say("sleep 1000\r")
+    stock.hear("\r\n")
+    time.sleep(0.3)
+    stock.say("\x03")
+    assert stock.hear(PROMPT) == "^C\r\n"
+    assert stock.line("echo $?") == "130\r\n"
+    start = time.monotonic()
+    stock.line("sleep 1")
+    assert 0.9 < time.monotonic() - start < 5
+    stock.say("\x01x")
+    assert stock.end() == (0, True)
+
+
+def test_an_idle_distributions_kernel_costs_little(stock):
+    time.sleep(1)
+    before = times(stock.process.pid)
+    time.sleep(2)
+    assert times(stock.process.pid) - before < 0.3
+
+
+def test_a_first_boot_shows_the_console_and_can_be_left(arch, kernel_image):
+    process = pexpect.spawn(
+        sys.executable,
+        ["-m", "emukern", "boot", "--no-cache", "--kernel", str(kernel_image)],
+        timeout=60,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    process.expect_exact("Linux version ")
+    process.send("\x01x")
+    process.expect(pexpect.EOF)
+    process.close()
+    assert process.exitstatus == 0
+
+
+def test_what_is_typed_during_the_boot_is_not_lost(keyboard):
+    terminal, type_ = keyboard
+    with terminal.early():
+        type_(b"early")
+        time.sleep(0.05)
+        assert terminal.poll() == b""
+        assert terminal.wait(None) == b""
+    assert terminal.wait(None) == b"early"
+    assert terminal.wait(1) == b""
