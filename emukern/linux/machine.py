@@ -16,10 +16,10 @@ from emukern import arch as arches
 from emukern.errors import EmukernError, GuestPanic, UsageError
 from emukern.event import Break, Event, Idle, Stuck
 from emukern.linux import rewriting
-from emukern.linux.codepages import CodePages
 from emukern.linux.memory import KernelMemory
 from emukern.machine import hooks
 from emukern.machine.clock import EPOCH, Clock
+from emukern.machine.codepages import CodePages
 from emukern.machine.cpu import NO_QUOTA, Cpu
 from emukern.machine.ram import Ram
 

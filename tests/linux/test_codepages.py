@@ -2,7 +2,7 @@
 
 import pytest
 
-from emukern.linux.codepages import CodePages
+from emukern.machine.codepages import CodePages
 from emukern.machine.ram import PAGE
 
 SHOUT = [f"{text} /proc/version" for text in ("cat", "lsmod", "wc", "uname", "grep Debian", "head", "wc")]
