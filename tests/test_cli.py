@@ -254,7 +254,8 @@ def test_version(emukern):
 
 
 def test_wrong_usage(emukern):
-    for wrong in ([], ["fly"], ["boot", "--arch", "vax"], ["run"], ["boot", "-c", "x", "--stdin", "y"], ["boot", "--fly"]):
+    spoken = ["boot", "-c", "x", "--stdin", "y"], ["boot", "--fly"]
+    for wrong in ([], ["fly"], ["boot", "--arch", "vax"], ["run"], *spoken):
         done = emukern(*wrong)
         assert done.returncode == 2, wrong
         assert "usage: " in done.stderr, wrong
