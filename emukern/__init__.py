@@ -6,7 +6,7 @@ guest.insmod("hello", who="world")      # a path, bytes, or the name of a sample
 print(guest.dmesg()[-1].text)           # hello: Hello, world!
 
 guest = emukern.boot(kernel="/boot/vmlinuz-6.1.0-56-amd64")     # a distribution's kernel instead of emukern's own
-guest.insmod(guest.tree.file("dummy"))
+guest.modprobe("dummy")                 # from its module tree, with what it needs
 """
 
 from __future__ import annotations
