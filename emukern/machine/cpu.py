@@ -21,6 +21,7 @@ from emukern.trap import CpuException, Trap
 
 NO_QUOTA = (1 << 64) - 1
 TSC_PER_2NS = 5  # 2.5 GHz
+TRANSLATED = 128 << 20  # bytes of translated code that are kept; all of it goes when that is full
 CTL_WRITE = const.UC_CTL_IO_WRITE << 30
 
 
@@ -93,6 +94,7 @@ class Cpu:
         self.uc = unicorn.Uc(engine, mode)
         if model is not None:
             self.uc.ctl_set_cpu_model(model)
+        self.uc.ctl_set_tcg_buffer_size(TRANSLATED)
         self._handle = self.uc._uch
         self.uc.mem_map_ptr(ram.base, ram.size, const.UC_PROT_ALL, ram.address)
         self.uc.ctl_exits_enabled(True)
