@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from emukern.linux.image import KernelImage
 
 MEMORY = 640 * MIB
-BOOT_LIMIT = 600_000_000_000  # ns of virtual time within which a kernel must have reached user space
+# A kernel must have reached user space within so much virtual time (ns), and in so many executed blocks.
+BOOT_LIMIT, BOOT_BLOCKS = 200_000_000_000, 1_500_000_000
 # What is left to do in the background at the end of a boot is done before the snapshot: self-tests, free memory.
 SETTLE_MS = 2000
 # For every kernel: end with the machine when it panics, instead of waiting for a person.
@@ -136,7 +137,7 @@ def first_boot(machine: Machine, image: KernelImage, line: str, initrd: bytes) -
     guest = LinuxGuest(machine, gather(image, symbols, ksymtab.exports(image, symbols)))
     machine.load(image, line.encode(), initrd)
     prepare(guest)
-    guest.park(limit=BOOT_LIMIT)
+    guest.park(BOOT_LIMIT, BOOT_BLOCKS)
     learn_direct_map(guest)
     guest.facts.tty = tty.find(guest)
     guest.call("msleep", SETTLE_MS)

@@ -112,14 +112,15 @@ class LinuxGuest:
             raise GuestPanic(self._last_words())
         return stop
 
-    def park(self, limit: int | None = None) -> None:
+    def park(self, limit: int | None = None, blocks: int = NO_QUOTA) -> None:
         """Let the agent come to the system call where the host may call functions, and stop there.
 
-        Raises GuestPanic when the machine goes down, or does not get there by the virtual time `limit`.
+        Raises GuestPanic when the machine goes down, or does not get there by the virtual time `limit` or in so many
+        blocks.
         """
         if self.parked:
             return
-        stop = self._until(lambda event: isinstance(event, Break) and self._at_rest(), limit)
+        stop = self._until(lambda event: isinstance(event, Break) and self._at_rest(), limit, blocks)
         if stop.why == "limit":
             raise GuestPanic(f"the kernel did not reach user space\n{self._last_words()}")
         if stop.event is None:

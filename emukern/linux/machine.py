@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 # A slow CPU: what spins until time has passed, and distribution kernels do, costs the host less.
 NS_PER_BLOCK = 16
+LAST_LINE = b"---[ end Kernel panic - not syncing"  # kernel/panic.c, where it does not reboot
 LAST_LINES = 80  # of the console that are remembered: a panic with its registers and backtrace
 
 
@@ -84,10 +85,11 @@ class Changes:
 
 
 class LineLog:
-    """The console: remembers the last lines, passes everything on."""
+    """The console: remembers the last lines, passes everything on. A kernel's very last line switches the machine off:
+    after that it does nothing any more, for ever."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, power: Power) -> None:
+        self.console, self._power = console, power
         self.lines: deque[str] = deque(maxlen=LAST_LINES)
         self._part = b""
 
@@ -96,6 +98,8 @@ class LineLog:
         self.console.write(data)
         *lines, self._part = (self._part + data).split(b"\n")
         self.lines.extend(line.decode("utf-8", "replace").rstrip("\r") for line in lines)
+        if any(LAST_LINE in line for line in lines):
+            self._power.reset()
 
 
 class Machine:
@@ -112,7 +116,7 @@ class Machine:
         self.clock = Clock(NS_PER_BLOCK)
         self.time = LiveTime(self.cpu, self.clock)
         self.power = Power()
-        self.console = LineLog(console)
+        self.console = LineLog(console, self.power)
         self.mem = KernelMemory(self.cpu, self.ram)
         self.cpu.fetch = self.mem.read
         platform = importlib.import_module(f"emukern.arch.{arch}.platform").Platform
