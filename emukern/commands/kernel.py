@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +16,7 @@ from emukern.errors import UsageError
 
 if TYPE_CHECKING:
     from emukern.errors import ModuleError
+    from emukern.linux.depends import ModuleTree
     from emukern.linux.guest import LinuxGuest
     from emukern.linux.outcome import Guest, Outcome
 
@@ -98,7 +101,7 @@ def try_module(options: argparse.Namespace, outcome: Outcome) -> int:
     path = find(options.module, options.arch or "x86_64")
     if path.suffix or "/" in options.module:
         path.open("rb").close()  # before a kernel boots for nothing
-    guest = boot(options)
+    guest = boot(options, meanwhile=prepare)
     if options.verbose and not options.json:
         show_log(guest)
     path = modprobe.find(guest, options.module)
@@ -113,6 +116,13 @@ def try_module(options: argparse.Namespace, outcome: Outcome) -> int:
     finally:
         with suppress(EmukernError):  # of a guest in ruins
             messages.show()
+
+
+def prepare(find_tree: Callable[[], ModuleTree]) -> None:
+    """What a module will take that no guest is needed for."""
+    import_module("emukern.linux.loader")
+    with suppress(UsageError):  # which is told when it matters
+        _ = find_tree().paths
 
 
 def through(guest: LinuxGuest, via: str | None) -> Guest:

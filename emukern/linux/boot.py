@@ -39,19 +39,19 @@ def boot(
     console: Callable[[bytes], object] | None = None,
     source: Input | None = None,
     cache: bool = True,
+    meanwhile: Callable[[Callable[[], ModuleTree]], object] = lambda find_tree: None,
 ) -> LinuxGuest:
     """A guest running the kernel in the file `image`, parked: ready for modules, calls and commands.
 
     `arch`: the architecture it has to be for. `modules`: the module tree that dependencies and modprobe use (beside the
     image, or /lib/modules/RELEASE). `memory` in bytes. `cmdline` is added to the kernel's command line. Without `cache`
-    nothing is read from or kept in the cache. Raises ImageError, UsageError, and GuestPanic when the kernel does not
-    reach user space.
+    nothing is read from or kept in the cache. `meanwhile` is called with a way to the module tree while the cache is
+    read. Raises ImageError, UsageError, and GuestPanic when the kernel does not reach user space.
     """
     from emukern import arch as arches
     from emukern.linux import initramfs
     from emukern.linux.cache import Cache
     from emukern.linux.cache import boot as describe
-    from emukern.linux.image import load
 
     path, store = Path(image), Cache()
     if not path.is_file():
@@ -66,6 +66,9 @@ def boot(
     this = describe(one, cmdline=line, initramfs=programs, memory=memory, arch=record)
     waiting = store.start(this) if cache else None
     machine = Machine(record.name, memory, Console(console, source))
+    find_tree = partial(tree_of, path, modules, one.release)
+    if waiting is not None:
+        meanwhile(find_tree)
     kept = waiting.result() if waiting is not None else None
     if kept is not None:
         guest = resume(machine, kept)
@@ -73,14 +76,20 @@ def boot(
         guest = first_boot(machine, loaded or load(path), line, programs)
         if cache:
             store.save(this, guest.save().machine, pickle.dumps(guest.facts, protocol=5))
-    guest.find_tree = partial(tree_of, path, modules, guest.release)
+    guest.find_tree = find_tree
     return guest
+
+
+def load(path: Path) -> KernelImage:
+    """Read an image, which is not often needed. Raises ImageError."""
+    from emukern.linux import image
+
+    return image.load(path)
 
 
 def identify(image: str | Path) -> Image:
     """What the kernel image at a path is: its architecture and release. Raises ImageError."""
     from emukern.linux.cache import Cache
-    from emukern.linux.image import load
 
     if not Path(image).is_file():
         raise ImageError(f"there is no kernel image at {image}")
@@ -98,7 +107,6 @@ def command_line(arch: str, extra: str) -> str:
 def tree_of(image: Path, modules: str | Path | None, release: str) -> ModuleTree:
     """The module tree of a kernel. Raises UsageError when it is another release's, or there is none."""
     from emukern.linux.depends import open_tree
-    from emukern.linux.trial import indexes
 
     beside = image.absolute().parent
     places = [beside / "lib/modules" / release, beside.parent / "lib/modules" / release, beside.parent, beside]
@@ -108,7 +116,7 @@ def tree_of(image: Path, modules: str | Path | None, release: str) -> ModuleTree
         raise UsageError(f"there is no module tree for {release}: say where with --modules DIR")
     if not root.is_dir():
         raise UsageError(f"there is no module tree at {root}")
-    tree = open_tree(root, indexes())
+    tree = open_tree(root)
     if tree.release and tree.release != release:
         raise UsageError(f"the modules in {root} are of {tree.release}, the kernel is {release}")
     return tree
