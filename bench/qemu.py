@@ -6,7 +6,8 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-from bench.timing import process
+from bench.timing import process, usage
+from emukern.linux import initramfs as programs
 
 DEBIAN = {"x86_64": "amd64", "riscv64": "riscv64"}
 BOARD = {"x86_64": "pc", "riscv64": "virt"}
@@ -20,17 +21,34 @@ class Absent(Exception):
 
 def seconds(arch, runs, kernel):
     """Median seconds from QEMU's start to its end. Raises Absent."""
-    program = f"qemu-system-{arch}"
-    if shutil.which(program) is None:
-        raise Absent(f"{program} is not installed")
-    image = kernel or find_kernel(arch)
     with tempfile.NamedTemporaryFile(suffix=".cpio") as archive:
         archive.write(initramfs(arch))
         archive.flush()
-        command = [program, "-accel", "tcg", "-M", BOARD[arch], "-m", "256", "-display", "none", "-nic", "none"]
-        command += ["-serial", "stdio", "-no-reboot", "-kernel", str(image), "-initrd", archive.name]
-        command += ["-append", "console=ttyS0 quiet panic=-1 rdinit=/bin/init -- -c true"]
-        return process(command, runs, timeout=300)
+        words = "console=ttyS0 quiet panic=-1 rdinit=/bin/init -- -c true"
+        return process(command(arch, kernel or find_kernel(arch), archive.name, words), runs, timeout=300)
+
+
+def usage_of(arch, runs, image, script, files):
+    """What it takes to boot `image` into the programs that emukern has for it, which run `script` and power off.
+
+    `files`: name → content of what else is in the root folder. Raises Absent.
+    """
+    more = [programs.file(name, data) for name, data in files.items()]
+    with tempfile.NamedTemporaryFile(suffix=".cpio") as archive:
+        archive.write(programs.build(arch) + programs.archive(more))
+        archive.flush()
+        words = f'console=ttyS0 quiet panic=-1 -- -c "{script}"'
+        return usage(command(arch, image, archive.name, words), runs)
+
+
+def command(arch, image, archive, words):
+    """QEMU's command line for a kernel image, an initramfs file and a kernel command line. Raises Absent."""
+    program = f"qemu-system-{arch}"
+    if shutil.which(program) is None:
+        raise Absent(f"{program} is not installed")
+    options = ["-accel", "tcg", "-M", BOARD[arch], "-m", "256", "-display", "none", "-nic", "none"]
+    options += ["-serial", "stdio", "-no-reboot"]
+    return [program, *options, "-kernel", str(image), "-initrd", archive, "-append", words]
 
 
 def find_kernel(arch):
