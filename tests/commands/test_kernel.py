@@ -5,6 +5,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from emukern import cli, samples
 from emukern.commands import kernel
 from emukern.linux import boot as booting
+from emukern.linux.kallsyms import Kallsyms
 from emukern.linux.machine import Machine
 
 OTHER = {"x86_64": "riscv64", "riscv64": "x86_64"}
@@ -292,6 +294,14 @@ def test_machines_that_cannot_be(boot, options, complaint, status):
     assert done.err.startswith(f"emukern: {complaint}")
     assert len(done.err.splitlines()) == 1
     assert (done.out, done.status) == ("", status)
+
+
+def test_a_kernel_without_types(boot, monkeypatch):
+    own = Kallsyms.address
+    monkeypatch.setattr(Kallsyms, "address", lambda self, name: None if name.endswith("_BTF") else own(self, name))
+    done = boot("--no-cache", "-c", "true")
+    assert re.fullmatch(r"emukern: the kernel \S+ has no BTF type information \(CONFIG_DEBUG_INFO_BTF\)\n", done.err)
+    assert (done.out, done.status) == ("", 1)
 
 
 def test_a_kernel_of_another_architecture(boot, arch, kernel_image):
