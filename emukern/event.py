@@ -20,7 +20,9 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The CPU waits for an interrupt (hlt, wfi)."""
+    """The CPU waits for an interrupt (hlt, wfi); `for_good` when it has turned all of them off."""
+
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True)

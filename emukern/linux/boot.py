@@ -146,6 +146,7 @@ def first_boot(machine: Machine, image: KernelImage, line: str, initrd: bytes) -
     machine.load(image, line.encode(), initrd)
     prepare(guest)
     guest.park(BOOT_LIMIT, BOOT_BLOCKS)
+    machine.console.booting = False
     learn_direct_map(guest)
     guest.facts.tty = tty.find(guest)
     guest.call("msleep", SETTLE_MS)

@@ -38,7 +38,6 @@ class Moment:
     """A snapshot of a guest."""
 
     machine: snapshot.Snapshot
-    parked: bool
     records: int
     loaded: dict[str, Any]
 
@@ -86,8 +85,13 @@ class LinuxGuest:
     # Time.
 
     def _until(self, done: Callable[[Event], bool], limit: int | None = None, blocks: int = NO_QUOTA) -> Stop:
-        """Run, answering what programs ask for, to an event that `done` is true for, or to a limit as in `run`."""
+        """Run, answering what programs ask for, to an event that `done` is true for, or to a limit as in `run`.
+
+        Raises GuestOops when a call that had been given up comes back to nobody.
+        """
         machine = self.machine
+        if self._at_rest():
+            machine.pass_break()
         while True:
             stop = machine.run(limit, blocks)
             event = stop.event
@@ -95,11 +99,19 @@ class LinuxGuest:
                 return stop
             if isinstance(event, Hypercall):
                 machine.platform.hypercall_result(self.agent.answer(machine, event.service, *event.args))
-            elif isinstance(event, Break) and machine.cpu.pc in self.overrides:
+            if isinstance(event, Break) and machine.cpu.pc in self.overrides:
                 self.overrides[machine.cpu.pc]()
-                continue
-            if done(event):
+            elif done(event):
                 return stop
+            if isinstance(event, Break):
+                machine.pass_break()
+            elif isinstance(event, Return):
+                raise GuestOops("a function came back that had not come back in time")
+
+    def _soon(self, done: Callable[[Event], bool]) -> Stop:
+        """The same within the limits of a call."""
+        clock = self.machine.clock
+        return self._until(done, clock.now + CALL_LIMIT, clock.blocks + self.call_blocks)
 
     def run(self, limit: int | None = None, until: Callable[[], bool] = lambda: False) -> Stop:
         """Let the guest run until it is switched off, nothing will ever happen again, or the time is over.
@@ -120,7 +132,7 @@ class LinuxGuest:
         """
         if self.parked:
             return
-        stop = self._until(lambda event: isinstance(event, Break) and self._at_rest(), limit, blocks)
+        stop = self._until(lambda _: self._at_rest(), limit, blocks)
         if stop.why == "limit":
             raise GuestPanic(f"the kernel did not reach user space\n{self._last_words()}")
         if stop.event is None:
@@ -133,12 +145,8 @@ class LinuxGuest:
         self.park()
         self.parked = False
         self.agent.commands.append(command)
-        clock = self.machine.clock
-        stop = self._until(
-            lambda event: isinstance(event, Break) and self._at_rest(),
-            clock.now + CALL_LIMIT,
-            clock.blocks + self.call_blocks,
-        )
+        # Another process may come by the parking place first.
+        stop = self._soon(lambda _: self._at_rest() and bool(self.agent.results))
         if stop.event is None:
             raise GuestOops(self._why(stop, type(command).__name__))
         self.parked = True
@@ -167,9 +175,7 @@ class LinuxGuest:
 
     def address(self, name: str) -> int:
         """Address of a symbol of the kernel or of a loaded module, exported or not."""
-        value = self.facts.symbols.address(name)
-        if value is None:
-            value = self.module_symbol(name)
+        value = self.symbols.address(name) or self.module_symbol(name)
         if not value:
             raise UsageError(f"neither the kernel {self.release} nor a module has a symbol {name}")
         return int(value)
@@ -189,28 +195,22 @@ class LinuxGuest:
         """
         address = self.address(function) if isinstance(function, str) else function.__index__()
         self.park()
-        cpu, platform = self.machine.cpu, self.machine.platform
-        registers = cpu.arch.registers
+        cpu, registers = self.machine.cpu, self.machine.arch.registers
         before, pc = cpu.gpr[:], cpu.pc
         died = self.agent.died
-        platform.call(address, [a.__index__() & (1 << 64) - 1 for a in args], before[registers.sp] - RED_ZONE)
-        if address in self.overrides:
-            self.overrides[address]()
-        stop = self._until(
-            lambda event: isinstance(event, Return) or self.agent.died != died,
-            self.machine.clock.now + CALL_LIMIT,
-            self.machine.clock.blocks + self.call_blocks,
-        )
+        words = [arg.__index__() & (1 << 64) - 1 for arg in args]
+        self.machine.platform.call(address, words, before[registers.sp] - RED_ZONE)
+        self.parked = False
+        stop = self._soon(lambda event: isinstance(event, Return) or self.agent.died != died)
         if not isinstance(stop.event, Return):
             raise GuestOops(self._why(stop, function))
         result = int(cpu.gpr[registers.result])
-        cpu.gpr[:] = before
-        cpu.pc = pc
+        cpu.gpr[:], cpu.pc = before, pc
+        self.parked = True
         return result
 
     def _why(self, stop: Stop, function: str | SupportsIndex) -> str:
         """What became of a call that did not come back."""
-        self.parked = False
         name = function if isinstance(function, str) else f"{function.__index__():#x}"
         if stop.why == "limit":
             where = self.facts.symbols.at(self.machine.cpu.pc)
@@ -265,7 +265,7 @@ class LinuxGuest:
     @cached_property
     def percpu_base(self) -> int:
         """What to add to a per-CPU symbol for the CPU's own copy."""
-        offsets = self.facts.symbols.address("__per_cpu_offset")
+        offsets = self.symbols.address("__per_cpu_offset")
         return int(self.mem.u64(offsets)) if offsets else 0
 
     @cached_property
@@ -371,12 +371,12 @@ class LinuxGuest:
         """A snapshot to `restore`."""
         self.park()
         self.dmesg()
-        return Moment(snapshot.save(self.machine), self.parked, len(self._records), dict(self.loaded))
+        return Moment(snapshot.save(self.machine), len(self._records), dict(self.loaded))
 
     def restore(self, saved: Moment) -> None:
         """Put everything back as it was when `saved` was made."""
         snapshot.restore(self.machine, saved.machine)
-        self.parked = saved.parked
+        self.parked = True
         self.loaded = dict(saved.loaded)
         del self._records[saved.records :]
 

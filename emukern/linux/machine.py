@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 # A slow CPU: what spins until time has passed, and distribution kernels do, costs the host less.
 NS_PER_BLOCK = 16
+LONGEST = 1 << 24  # blocks that run before keys and signals are looked after, should no device want anything
 LAST_LINE = b"---[ end Kernel panic - not syncing"  # kernel/panic.c, where it does not reboot
 LAST_LINES = 80  # of the console that are remembered: a panic with its registers and backtrace
 
@@ -77,28 +78,29 @@ class Changes:
         self.deadline: int | None = None  # the one the CPU runs to
 
     def __call__(self) -> None:
-        platform = self._platform
-        if self._power.state != "on":
-            self._state.quota = self._state.deadline = 0  # also where no interrupt is taken
-        elif platform.pending() or platform.board.deadline() != self.deadline:
-            self._state.quota = 0
+        state, platform = self._state, self._platform
+        if self._power.state != "on" or platform.board.deadline() != self.deadline:
+            state.quota = state.deadline = 0  # also where no interrupt is taken
+        elif platform.pending():
+            state.quota = 0
 
 
 class LineLog:
-    """The console: remembers the last lines, passes everything on. A kernel's very last line switches the machine off:
-    after that it does nothing any more, for ever."""
+    """The console: remembers the last lines, passes everything on. While the kernel boots, its very last line switches
+    the machine off: after that it does nothing any more, for ever. Later, programs may print such a line."""
 
     def __init__(self, console: Console, power: Power) -> None:
         self.console, self._power = console, power
         self.lines: deque[str] = deque(maxlen=LAST_LINES)
         self._part = b""
+        self.booting = True
 
     def write(self, data: bytes) -> None:
         """The guest prints."""
         self.console.write(data)
         *lines, self._part = (self._part + data).split(b"\n")
         self.lines.extend(line.decode("utf-8", "replace").rstrip("\r") for line in lines)
-        if any(LAST_LINE in line for line in lines):
+        if self.booting and any(LAST_LINE in line for line in lines):
             self._power.reset()
 
 
@@ -127,23 +129,29 @@ class Machine:
         self.cpu.set_gates(self.platform.gates)
         self.more: dict[str, Any] = {}  # parts that the machine's user adds
         self.rewritten: list[tuple[int, int | None]] = []  # code that is being written now: address, length
-        self._start: int | None = None
+        self._passed: tuple[int, int] | None = None
         self.code_pages = CodePages(self.cpu, self.mem)
         hooks.open_bus(self.cpu, self.board.bus, self.changes)
 
     def break_at(self, address: int) -> None:
-        """From now on `run` returns with `Break` before the instruction at `address`, but not when it starts there."""
+        """From now on `run` returns with `Break` before the instruction at `address`."""
+        gpr, sp = self.cpu.gpr, self.cpu.arch.registers.sp
+
         def reached() -> bool:
-            if address != self._start:
+            if self._passed != (address, gpr[sp]):
                 return True
-            self._start = None
+            self._passed = None
             return False
 
         hooks.watch(self.cpu, address, reached)
 
+    def pass_break(self) -> None:
+        """The CPU goes on from a `Break`: the instruction here is executed, if after an interrupt or two."""
+        self._passed = self.cpu.pc, self.cpu.gpr[self.cpu.arch.registers.sp]
+
     def parts(self) -> dict[str, Any]:
         """Everything with a state of its own besides CPU and RAM, by name."""
-        return {"clock": self.clock, "power": self.power, **self.board.devices, **self.more}
+        return {"clock": self.clock, "power": self.power, "console": self.console, **self.board.devices, **self.more}
 
     def forget_code(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Forget code translated from these ranges of RAM (offsets), whatever address it ran at."""
@@ -167,7 +175,7 @@ class Machine:
                 if (limit is not None and self.clock.now >= limit) or self.clock.blocks >= blocks:
                     return Stop("limit")
             elif isinstance(event, Idle):
-                if not self._wait(limit):
+                if event.for_good or not self._wait(limit):
                     return Stop("idle")
             elif isinstance(event, Stuck):
                 raise GuestPanic("\n".join([event.text, *self.console.lines]))
@@ -181,14 +189,18 @@ class Machine:
         state, platform = self.cpu.state, self.platform
         self._expire()
         state.waiting = 0
-        if platform.pending() and not platform.interrupt():
-            state.waiting = 1
+        if platform.pending():
+            if platform.takes_interrupts():
+                stuck: Event | None = platform.interrupt()
+                if stuck is not None:
+                    return stuck
+            else:
+                state.waiting = 1
         deadline = self.changes.deadline = self.board.deadline()
         if limit is not None and (deadline is None or limit < deadline):
             deadline = limit
-        until = state.blocks + self.clock.blocks_until(deadline) if deadline is not None else NO_QUOTA
-        state.deadline = min(until, blocks)
-        self._start = self.cpu.pc
+        longest = LONGEST if deadline is None else min(LONGEST, self.clock.blocks_until(deadline))
+        state.deadline = min(state.blocks + longest, blocks)
         error = self.cpu.run(0 if state.waiting else state.deadline)
         self.clock.blocks = state.blocks
         self.mem.changed()
@@ -196,6 +208,7 @@ class Machine:
         if failure is not None:
             raise failure
         if state.kind == self.cpu.TICK:
+            self._poll()
             return None
         if state.kind == self.cpu.BREAK:
             return Break()
@@ -210,10 +223,13 @@ class Machine:
         deadline = self.board.deadline()
         if deadline is not None and deadline <= self.clock.now:
             self.board.expire(self.clock.now)
-            source = self.console.console.input
-            keys = source.poll() if source is not None else b""
-            if keys:
-                self.board.receive(keys)
+
+    def _poll(self) -> None:
+        """Take what somebody has typed while the CPU was busy."""
+        source = self.console.console.input
+        keys = source.poll() if source is not None else b""
+        if keys:
+            self.board.receive(keys)
 
     def _wait(self, limit: int | None) -> bool:
         """The CPU waits for an interrupt: let time pass to the next deadline. False when there is none."""

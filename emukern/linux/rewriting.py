@@ -65,7 +65,7 @@ def _entered(machine: Machine, one: Watched) -> Callable[[], bool]:
         if length is not None and length <= NOTICED:
             return False
         machine.rewritten.append((gpr[arguments[one.start]], length))
-        state.quota = 0  # before anything of it can be executed
+        state.quota = state.deadline = 0  # before anything of it can be executed, interrupts or not
         return False
 
     return entered

@@ -49,7 +49,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _fixed(machine: Machine) -> dict[str, Any]:
     """What stays and is only referred to."""
-    return {"time": machine.time, "console": machine.console, "mem": machine.mem, "cpu": machine.cpu}
+    return {"time": machine.time, "host": machine.console.console, "mem": machine.mem, "cpu": machine.cpu}
 
 
 def pack(machine: Machine) -> bytes:

@@ -247,13 +247,14 @@ class Platform:
         """Is any interrupt pending that sie enables?"""
         return self._pending() != 0
 
-    def interrupt(self) -> bool:
-        """Take the most urgent pending interrupt, unless the supervisor has interrupts off."""
-        view, pending = self.view, self._pending()
-        if not pending or (view.priv.value == SUPERVISOR and not view.mstatus.value & SIE):
-            return False
-        cause = next(cause for cause in BY_PRIORITY if pending >> cause & 1)
-        return self._deliver(INTERRUPT | cause, 0) is None
+    def takes_interrupts(self) -> bool:
+        """False while the supervisor has them off."""
+        return self.view.priv.value != SUPERVISOR or bool(self.view.mstatus.value & SIE)
+
+    def interrupt(self) -> Event | None:
+        """Take the most urgent pending interrupt."""
+        pending = self._pending()
+        return self._deliver(INTERRUPT | next(cause for cause in BY_PRIORITY if pending >> cause & 1), 0)
 
     # Calls by the host.
 

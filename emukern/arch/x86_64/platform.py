@@ -46,6 +46,7 @@ IF, TF, NT, RF, VM = 0x200, 0x100, 0x4000, 0x10000, 0x20000
 WITH_CODE = (8, 10, 11, 12, 13, 14, 17)
 DEBUG, BREAKPOINT, INVALID_OPCODE, DOUBLE_FAULT, PROTECTION, PAGE_FAULT = 1, 3, 6, 8, 13, 14
 HYPERCALL_VECTOR = 0xF3
+SYSENTER, SYSENTER_MSR = 1, 0x174  # what tells it from SYSCALL; its three registers: code segment, stack and entry
 SETUP_RNG_SEED = 9
 RETURN_ADDRESS = 0xFFFF_FFFF_FFF0_0000  # between the fixmap and the top: nothing is ever mapped there
 
@@ -86,6 +87,12 @@ class Platform:
         hook(uc.UC_HOOK_INSN, port_in, None, 1, 0, x86.UC_X86_INS_IN)
         hook(uc.UC_HOOK_INSN, port_out, None, 1, 0, x86.UC_X86_INS_OUT)
         hook(uc.UC_HOOK_INSN, self._cpuid, None, 1, 0, x86.UC_X86_INS_CPUID)
+        hook(uc.UC_HOOK_INSN, self._entered, None, 1, 0, x86.UC_X86_INS_SYSENTER)
+
+    def _entered(self, _uc: Any, _data: Any) -> None:
+        """SYSENTER is executed."""
+        self.cpu.state.kind, self.cpu.state.number = self.cpu.SYSCALL, SYSENTER
+        self.cpu.uc.emu_stop()
 
     def _cpuid(self, _uc: Any, _data: Any) -> int:
         gpr = self.cpu.gpr
@@ -188,16 +195,16 @@ class Platform:
         """Deal with what stopped the CPU; an event when it is the machine's business."""
         cpu = self.cpu
         if kind == cpu.SYSCALL:
-            return self._syscall()
+            return self._sysenter() if number == SYSENTER else self._syscall()
         if kind == cpu.INVALID:
             return self._exception(INVALID_OPCODE, None)
-        if kind != cpu.INTERRUPT:
-            return Idle()
         view = self.view
+        if kind != cpu.INTERRUPT:
+            return Idle(for_good=not view.rflags.value & IF)
         view.old_exception.value = -1
         if view.is_int.value == 1 and number != BREAKPOINT:
             return self._software_interrupt(number)
-        if number == PAGE_FAULT and cpu.pc == RETURN_ADDRESS:
+        if number == PAGE_FAULT and cpu.pc == RETURN_ADDRESS and not view.hflags.value & CPL:
             return Return()
         return self._exception(number, view.error_code.value if number in WITH_CODE else None)
 
@@ -223,6 +230,16 @@ class Platform:
         self._set_segment(SS, selector + 8, 0xCF_9300)
         cpu.uc.reg_write(RFLAGS, flags & ~(view.fmask.value | RF) | 2)
         cpu.pc = view.lstar.value if long_mode else view.cstar.value
+        return None
+
+    def _sysenter(self) -> Event | None:
+        """SYSENTER: how 32-bit programs enter the kernel on Intel's CPUs."""
+        cpu = self.cpu
+        selector, stack, entry = (cpu.uc.msr_read(SYSENTER_MSR + i) for i in range(3))
+        self._set_code(selector, 0xAF_9B00)
+        self._set_segment(SS, (selector & ~3) + 8, 0xCF_9300)
+        cpu.uc.reg_write(RFLAGS, cpu.uc.reg_read(RFLAGS) & ~(IF | RF | VM))
+        cpu.gpr[RSP], cpu.pc = stack, entry
         return None
 
     def _exception(self, vector: int, code: int | None) -> Event | None:
@@ -299,15 +316,14 @@ class Platform:
         """Does the interrupt controller want the CPU?"""
         return self.board.pending() is not None
 
-    def interrupt(self) -> bool:
-        """Take the pending interrupt, unless interrupts are off or delayed by one instruction."""
+    def takes_interrupts(self) -> bool:
+        """False while they are off or delayed by one instruction."""
         view = self.view
-        if view.hflags.value & INHIBIT or not view.rflags.value & IF:
-            return False
-        vector = self.board.acknowledge()
-        if not self._deliver(vector, None):
-            raise GuestFault(self.cpu.pc)
-        return True
+        return bool(view.rflags.value & IF) and not view.hflags.value & INHIBIT
+
+    def interrupt(self) -> Event | None:
+        """Take the pending interrupt."""
+        return self._exception(self.board.acknowledge(), None)
 
     # Calls by the host.
 
