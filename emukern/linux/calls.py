@@ -156,12 +156,21 @@ def _result(function: Function) -> Callable[[Mem, int], Any]:
     match function.result:
         case Void():
             return lambda mem, word: None
+        case Record() as record if record.size <= 8:
+            return lambda mem, word: word & (1 << record.size * 8) - 1
+    found = decoder(function.result)
+    if found is None:
+        raise UsageError(f"{function.name} returns a {function.result}, which does not fit one register")
+    return found
+
+
+def decoder(type_: CType) -> Callable[[Mem, int], Any] | None:
+    """What makes a value out of a register's word; None for types that do not fit a register."""
+    match type_:
         case Int(boolean=True):
             return lambda mem, word: word & 0xFF != 0
         case Int(size=1 | 2 | 4 | 8) as integer:
             return lambda mem, word: integer.convert(word)
         case Pointer() as pointer:
             return lambda mem, word: Ptr(mem, word, pointer)
-        case Record() as record if record.size <= 8:
-            return lambda mem, word: word & (1 << record.size * 8) - 1
-    raise UsageError(f"{function.name} returns a {function.result}, which does not fit one register")
+    return None

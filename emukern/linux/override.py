@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from emukern.ctype import CType, Int, Pointer, Void
+from emukern.ctype import Void
 from emukern.errors import Errno, UsageError
-from emukern.ptr import Ptr
+from emukern.linux.calls import decoder
 
 if TYPE_CHECKING:
     from emukern.linux.guest import LinuxGuest
@@ -27,24 +27,26 @@ class Override:
         self.guest, self.name, self.body = guest, name, body
         self.address: int = function.address_
         self._type = function.type_
-        self._decoders = [_decoder(param.type, name) for param in self._type.params]
-        if len(self._decoders) > len(guest.machine.arch.registers.args):
-            raise UsageError(f"{name} takes more arguments than there are registers for: it cannot be overridden")
+        params = self._type.params
+        self._decoders = [found for param in params if (found := decoder(param.type)) is not None]
+        if len(self._decoders) < len(params) or len(params) > len(guest.machine.arch.registers.args):
+            raise UsageError(f"`{self._type}` takes more than a register for each argument: it cannot be overridden")
         guest.overrides[self.address] = self._run
         guest.watch(self.address)
 
     def _run(self) -> None:
         """The guest has called it."""
         guest = self.guest
-        cpu, mem = guest.machine.cpu, guest.mem
+        cpu, mem = guest.machine.cpu, guest.kernel.mem_
         words = [cpu.gpr[index] for index in cpu.arch.registers.args]
-        before = cpu.gpr[:]
         args = [decode(mem, word) for decode, word in zip(self._decoders, words, strict=False)]
+        parked, guest.parked = guest.parked, True  # the body may call functions, here and now
         try:
             answer = self.body(*args)
         except Errno as error:
             answer = -error.number
-        cpu.gpr[:] = before
+        finally:
+            guest.parked = parked
         guest.machine.platform.leave(self._word(answer))
 
     def _word(self, answer: Any) -> int:
@@ -55,23 +57,12 @@ class Override:
         return answer.__index__() & MASK
 
     def remove(self) -> None:
-        """The kernel's own function is back."""
-        self.guest.overrides.pop(self.address, None)
+        """The kernel's own function is back, unless something else has taken its place."""
+        if self.guest.overrides.get(self.address) == self._run:
+            del self.guest.overrides[self.address]
 
     def __enter__(self) -> Override:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.remove()
-
-
-def _decoder(type_: CType, name: str) -> Callable[[Any, int], Any]:
-    """A register's word as a Python value."""
-    match type_:
-        case Int(boolean=True):
-            return lambda mem, word: word & 0xFF != 0
-        case Int(size=1 | 2 | 4 | 8) as integer:
-            return lambda mem, word: integer.convert(word)
-        case Pointer() as pointer:
-            return lambda mem, word: Ptr(mem, word, pointer)
-    raise UsageError(f"{name} takes a {type_}, which does not fit one register: it cannot be overridden")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emukern.errors import GuestOops, ModuleError, UsageError
+from emukern.errors import Errno, GuestOops, ModuleError, UsageError
 
 QUIET = "dummy"  # a module that says nothing and needs nothing
 
@@ -111,6 +111,47 @@ def test_an_override_answers_whoever_calls(borrowed):
     assert borrowed.call("kstrtoint", borrowed.alloc(b"7\0"), 10, borrowed.alloc(8)) == 0
 
 
+def test_an_override_understands_types_and_may_call(borrowed):
+    """Whether the host called the function, or the kernel did in the middle of a system call."""
+    seen = []
+
+    @borrowed.override("schedule_timeout_uninterruptible")
+    def schedule(timeout):
+        seen.append((timeout, borrowed.kernel.strlen("four"), borrowed.kernel.init_task.comm.str_()))
+        return 7
+
+    borrowed.call("msleep", 20)
+    assert [row[1:] for row in seen] == [(4, "swapper")] * len(seen)
+    schedule.remove()
+
+    @borrowed.override("do_sys_openat2")
+    def do_sys_openat2(dfd, filename, how):
+        seen.append((how.flags & 3, borrowed.kernel.strlen("kernel")))
+        raise Errno(5)
+
+    assert borrowed.shell("cat /proc/version").status == 1
+    assert seen[-1] == (0, 6)
+
+
+def test_the_last_override_counts_until_it_ends(borrowed):
+    first = borrowed.override("get_random_u32")(lambda: 1)
+    second = borrowed.override("get_random_u32")(lambda: 2)
+    first.remove()
+    assert borrowed.call("get_random_u32") == 2
+    second.remove()
+    assert borrowed.call("get_random_u32") not in (1, 2)
+
+
+def test_an_override_that_fails_is_asked_again(borrowed):
+    answers = [1, 0]
+    with borrowed.override("get_random_u32")(lambda: 10 // answers.pop()):
+        with pytest.raises(ZeroDivisionError):
+            borrowed.call("get_random_u32")
+        assert not borrowed.parked
+        with pytest.raises(GuestOops, match="came back"):
+            borrowed.park()
+
+
 def test_an_override_answers_a_module(borrowed):
     refused = []
     stand_in = borrowed.override("__register_chrdev")(lambda *args: refused.append(args) or -16)
@@ -140,3 +181,11 @@ def test_code_that_never_ends_is_stopped(borrowed, monkeypatch):
     monkeypatch.setattr(borrowed, "call_blocks", 10_000_000)
     with pytest.raises(GuestOops, match="panic_smp_self_stop did not come back"):
         borrowed.call("panic_smp_self_stop")
+
+
+def test_last_words_are_those_of_the_moment(borrowed):
+    moment = borrowed.save()
+    before = list(borrowed.machine.console.lines)
+    borrowed.machine.console.write(b"of another time\r\n")
+    borrowed.restore(moment)
+    assert list(borrowed.machine.console.lines) == before
