@@ -19,6 +19,7 @@ class Memory:
     """Reads and writes through the page tables at `root`; the direct map needs no walk. Raises GuestFault."""
 
     def __init__(self, layout: Layout, ram: Ram, tables: PageTables) -> None:
+        self._ram = ram  # whose views are good only as long as it is there
         self._bytes = ram.bytes
         self._size = ram.size
         self._base = ram.base

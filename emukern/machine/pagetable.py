@@ -17,6 +17,7 @@ class PageTables:
         self, paging: Paging, ram: Ram, alloc_table: Callable[[], int], free_table: Callable[[int], None]
     ) -> None:
         self._paging = paging
+        self._ram = ram  # whose views are good only as long as it is there
         self._words = ram.words
         self._base = ram.base
         self._size = ram.size

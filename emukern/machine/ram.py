@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import mmap
 import os
+import weakref
 from collections.abc import Iterator
 from functools import cache
 
@@ -100,6 +101,8 @@ class Ram:
         self.image = RamImage(size)
         self._private = False
         self.address = self._map(self.image.fd, mmap.MAP_SHARED, None)
+        self._unmap = weakref.finalize(self, _libc().munmap, self.address, size)
+        self._unmap.atexit = False  # the engine may still be there then
         self._buffer = (ctypes.c_ubyte * size).from_address(self.address)
         self.bytes = memoryview(self._buffer).cast("B")
         self.words = self.bytes.cast("Q")
@@ -165,7 +168,5 @@ class Ram:
         return hashlib.sha256(self.bytes).hexdigest()
 
     def close(self) -> None:
-        """Give the memory back; the views must not be used any more."""
-        if self.address:
-            _libc().munmap(self.address, self.size)
-            self.address = 0
+        """Give the memory back; the views must not be used any more. It happens by itself when nobody holds this."""
+        self._unmap()
