@@ -109,8 +109,8 @@ def tree_of(image: Path, modules: str | Path | None, release: str) -> ModuleTree
     from emukern.linux.depends import open_tree
 
     beside = image.absolute().parent
-    places = [beside / "lib/modules" / release, beside.parent / "lib/modules" / release, beside.parent, beside]
-    places.append(Path("/lib/modules") / release)
+    within = (top / lib / "modules" / release for top in (beside, beside.parent) for lib in ("lib", "usr/lib"))
+    places = [*within, beside.parent, beside, Path("/lib/modules") / release]
     root = Path(modules) if modules is not None else next((p for p in places if (p / "kernel").is_dir()), None)
     if root is None:
         raise UsageError(f"there is no module tree for {release}: say where with --modules DIR")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from emukern.errors import ModuleError
 
-_PIECE = 32 << 10  # bytes unpacked at a time
+_PIECE, _ALL = 32 << 10, 64 << 20  # bytes unpacked at a time: to look at, and when there is nothing to look for in them
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _LARGEST = 1 << 22  # bytes of a section of names; a broken file may claim more
 _ANCHOR = b"\0vermagic="
@@ -24,6 +24,7 @@ _ENTRY = re.compile(rb"[A-Za-z_][A-Za-z0-9_.-]*=")
 _WANTED = re.compile(rb"(?:alias|softdep|depends)=[^=]*$")
 
 Read = Callable[[int, int], bytes]  # (length, offset) → as many of the bytes there as the file has
+Guess = Callable[[bytes], list[bytes]]  # the first bytes of a file → what can be found in them already
 
 
 def modinfo(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
@@ -34,10 +35,10 @@ def modinfo(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
 
 def exports(path: str | os.PathLike[str]) -> list[str]:
     """The names a module exports, and perhaps their namespaces. Raises `OSError` and `ModuleError`."""
-    return [name.decode("utf-8", "replace") for name in _strings(path, b"__ksymtab_strings", lambda _: []) if name]
+    return [name.decode("utf-8", "replace") for name in _strings(path, b"__ksymtab_strings") if name]
 
 
-def _strings(path: str | os.PathLike[str], section: bytes, guess: Callable[[bytes], list[bytes]]) -> list[bytes]:
+def _strings(path: str | os.PathLike[str], section: bytes, guess: Guess | None = None) -> list[bytes]:
     """The strings in a section; `guess` may find them in the first bytes of a compressed file."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -75,15 +76,15 @@ def _content(read: Read, headers: bytes, i: int) -> bytes:
     return read(length, offset) if length <= _LARGEST and not offset >> 40 else b""
 
 
-def _packed(more: Callable[[int], bytes], section: bytes, guess: Callable[[bytes], list[bytes]]) -> list[bytes]:
+def _packed(more: Callable[[int], bytes], section: bytes, guess: Guess | None) -> list[bytes]:
     """The strings in a compressed file: guessed from its first bytes, or else read when all of it is unpacked."""
-    plain = b""
+    plain, size = b"", _PIECE if guess is not None else _ALL
     while True:
-        piece = more(_PIECE)
+        piece = more(size)
         plain += piece
-        if len(piece) < _PIECE:  # that is all of it
+        if len(piece) < size:  # that is all of it
             return _in_elf(_reader(plain), section)
-        found = guess(plain)
+        found = guess(plain) if guess is not None else []
         if found:
             return found
 

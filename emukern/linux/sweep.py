@@ -90,7 +90,8 @@ def tree_of(where: Path, kernel: Path | None) -> Path:
     if kernel is not None:
         image = kernel.absolute()
         release = image.name.partition("-")[2]  # vmlinuz-RELEASE, as distributions install it
-        candidates = [image.parent, image.parent.parent, image.parent.parent / "lib" / "modules" / release]
+        top = image.parent.parent
+        candidates = [image.parent, top, top / "lib/modules" / release, top / "usr/lib/modules" / release]
     at = where.absolute()
     candidates += [at, *at.parents]
     found = (folder for folder in candidates if any((folder / mark).is_file() for mark in MARKS))

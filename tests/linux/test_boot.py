@@ -146,3 +146,12 @@ def test_memory_that_is_too_small(fails):
 def test_a_command_line_that_is_too_long(fails):
     error, _ = fails(cmdline="x" * 5000)
     assert "command line may have" in str(error)
+
+
+@pytest.mark.parametrize("lib", ["lib", "usr/lib"])
+def test_the_modules_that_came_with_an_image_are_found(tmp_path, lib):
+    tree = tmp_path / lib / "modules" / "1.2.3"
+    (tree / "kernel").mkdir(parents=True)
+    assert booting.tree_of(tmp_path / "boot" / "vmlinuz-1.2.3", None, "1.2.3").root == tree
+    with pytest.raises(UsageError, match="there is no module tree for 1.2.4"):
+        booting.tree_of(tmp_path / "boot" / "vmlinuz-1.2.3", None, "1.2.4")

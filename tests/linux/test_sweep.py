@@ -80,6 +80,9 @@ def test_the_tree_is_found(tree, tmp_path):
     assert tree_of(tmp_path / "list", None) == tmp_path
     tree.rename(tmp_path / "lib" / "modules" / "6.1.0")
     assert tree_of(tmp_path, image) == tmp_path / "lib" / "modules" / "6.1.0"
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "lib").rename(tmp_path / "usr" / "lib")
+    assert tree_of(tmp_path, image) == tmp_path / "usr" / "lib" / "modules" / "6.1.0"
     (tmp_path / "modules.dep").touch()
     assert tree_of(tmp_path / "elsewhere", image) == tmp_path
 
