@@ -43,4 +43,5 @@ def borrowed(kernel_image: Path, module_tree: Path) -> LinuxGuest:
     """A guest that runs that kernel, as it was after its boot."""
     guest, moment = _booted(kernel_image, module_tree)
     guest.restore(moment)
+    guest.overrides.clear()
     return guest
